@@ -1,0 +1,113 @@
+//! The context object, `$$` (asl.md §7).
+
+use std::cell::OnceCell;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::data::timestamp::Timestamp;
+
+/// What the context object says of the execution as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionFacts {
+    /// The execution's ARN.
+    pub id: String,
+    /// The execution's name.
+    pub name: String,
+    /// The role given when the machine was created.
+    pub role_arn: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Its input; null where the program cannot read it.
+    pub input: Value,
+    /// How often it was redriven.
+    pub redrive_count: u32,
+    /// The machine's ARN.
+    pub state_machine_id: String,
+    /// The machine's name.
+    pub state_machine_name: String,
+}
+
+/// The item of the iteration that a branch runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MapItem {
+    /// Its place, from 0.
+    pub index: u32,
+    /// Its name, where an object is iterated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The item itself.
+    pub value: Value,
+}
+
+/// What the context object says of one state. The object itself is made when first read.
+pub struct Context<'a> {
+    /// Of the execution.
+    pub execution: &'a ExecutionFacts,
+    /// The state's name.
+    pub state_name: &'a str,
+    /// When the state was entered.
+    pub entered_at: Timestamp,
+    /// Retries of this visit so far; only Task, Parallel and Map states have one.
+    pub retry_count: Option<u32>,
+    /// The task token, while a `.waitForTaskToken` task is made.
+    pub task_token: Option<String>,
+    /// The innermost iteration.
+    pub item: Option<&'a MapItem>,
+    made: OnceCell<Value>,
+}
+
+impl<'a> Context<'a> {
+    /// Of a state just entered.
+    pub fn new(execution: &'a ExecutionFacts, state_name: &'a str, entered_at: Timestamp) -> Self {
+        Context {
+            execution,
+            state_name,
+            entered_at,
+            retry_count: None,
+            task_token: None,
+            item: None,
+            made: OnceCell::new(),
+        }
+    }
+
+    /// The object, keys in AWS's order.
+    pub fn value(&self) -> &Value {
+        self.made.get_or_init(|| self.make())
+    }
+
+    fn make(&self) -> Value {
+        let execution = self.execution;
+        let mut state = Map::new();
+        state.insert("Name".into(), self.state_name.into());
+        state.insert("EnteredTime".into(), self.entered_at.to_string().into());
+        if let Some(count) = self.retry_count {
+            state.insert("RetryCount".into(), count.into());
+        }
+        let mut context = json!({
+            "Execution": {
+                "Id": execution.id,
+                "Input": execution.input,
+                "StartTime": execution.started_at.to_string(),
+                "Name": execution.name,
+                "RoleArn": execution.role_arn,
+                "RedriveCount": execution.redrive_count,
+            },
+            "StateMachine": { "Id": execution.state_machine_id, "Name": execution.state_machine_name },
+            "State": state,
+        });
+        if let Some(token) = &self.task_token {
+            context["Task"] = json!({ "Token": token });
+        }
+        if let Some(item) = self.item {
+            let mut shown = Map::new();
+            shown.insert("Index".into(), item.index.into());
+            if let Some(key) = &item.key {
+                shown.insert("Key".into(), key.clone().into());
+            }
+            shown.insert("Value".into(), item.value.clone());
+            context["Map"] = json!({ "Item": shown });
+        }
+        context
+    }
+}

@@ -1,0 +1,81 @@
+//! What a definition compiles to: every path, template, intrinsic, rule and retrier parsed once.
+//!
+//! States of all nesting levels lie in one list; a [`StateId`] is the place in it, in document order, so
+//! the same definition always gives the same ids. The root machine and the machines inside `Parallel`
+//! and `Map` states lie in another.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+mod choice;
+mod error_handling;
+mod resource;
+mod state;
+
+pub use choice::{Choice, Comparison, Condition, Operand, Order, Rule, StringPattern, TypeTest};
+pub use error_handling::{Catcher, ErrorHandling, Jitter, Retrier};
+pub use resource::{Pattern, Resource, ServiceResource};
+pub use state::{
+    Fail, Items, Map, Next, Parallel, Pass, Quantity, State, StateKind, StateType, Task, Text, ToleratedFailure,
+    Until, Wait,
+};
+
+/// A compiled state machine. Immutable; share it behind an [`Arc`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    /// Limit of the whole execution (`TimeoutSeconds` of the definition).
+    pub timeout_seconds: Option<u32>,
+    /// The root machine first, then those of branches and item processors.
+    pub machines: Vec<Machine>,
+    /// All states, in document order.
+    pub states: Vec<State>,
+}
+
+impl Program {
+    /// The machine that an execution starts in.
+    pub fn root(&self) -> MachineId {
+        MachineId(0)
+    }
+
+    /// The state with this id.
+    ///
+    /// # Panics
+    /// When the id is of another program: ids come from this program or from a branch that runs it.
+    pub fn state(&self, id: StateId) -> &State {
+        &self.states[id.0 as usize]
+    }
+
+    /// The first state of a machine.
+    pub fn start_at(&self, machine: MachineId) -> StateId {
+        self.machines[machine.0 as usize].start_at
+    }
+
+    /// Whether a branch value names a state of this program (a message may name anything).
+    pub fn has_state(&self, id: StateId) -> bool {
+        (id.0 as usize) < self.states.len()
+    }
+
+    /// The state with this name.
+    pub fn state_named(&self, name: &str) -> Option<&State> {
+        self.states.iter().find(|state| &*state.name == name)
+    }
+}
+
+/// A set of states with its own start: the root, a branch of a `Parallel`, an item processor of a `Map`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Machine {
+    /// Where it begins.
+    pub start_at: StateId,
+}
+
+/// Names a state of one program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StateId(pub u32);
+
+/// Names a machine of one program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MachineId(pub u32);
+
+/// The name of a state, shared by all that mention it.
+pub type StateName = Arc<str>;
