@@ -1,0 +1,3 @@
+//! placeholder
+mod address;
+pub use address::{AddressError, BranchPath, EventRef, Place};

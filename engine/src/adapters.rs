@@ -1,0 +1,5 @@
+//! The outside world behind the ports. Only `cli` chooses among these.
+
+pub mod in_process;
+pub mod sqlite;
+pub mod system_clock;

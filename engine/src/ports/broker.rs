@@ -1,0 +1,173 @@
+//! The broker: carries messages between equal engines.
+//!
+//! At least once: a message is delivered until it is acknowledged, possibly more than once, and in the
+//! order of its queue unless it comes back. A delivery that was not settled when its consumer went away
+//! is delivered again, marked as such.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Where messages wait. The names are those of the design; an adapter adds its prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Queue(String);
+
+impl Queue {
+    /// Transitions, timers and joins of Standard executions.
+    pub fn standard() -> Self {
+        Queue("standard.0".to_owned())
+    }
+    /// Replies to tasks of Standard executions.
+    pub fn results() -> Self {
+        Queue("results.0".to_owned())
+    }
+    /// Express transitions that never wait for an answer.
+    pub fn express() -> Self {
+        Queue("express.0".to_owned())
+    }
+    /// Express Task, Parallel and Map states of root branches, whose delivery is held.
+    pub fn calls() -> Self {
+        Queue("calls.0".to_owned())
+    }
+    /// The same inside branches.
+    pub fn inner() -> Self {
+        Queue("inner.0".to_owned())
+    }
+    /// Replies to one engine instance.
+    pub fn reply(engine: &str) -> Self {
+        Queue(format!("reply.{engine}"))
+    }
+    /// Task requests for a connector.
+    pub fn tasks(connector: &str) -> Self {
+        Queue(format!("tasks.{connector}"))
+    }
+    /// Task requests for the workers of an activity.
+    pub fn activity(name: &str) -> Self {
+        Queue(format!("activities.{name}"))
+    }
+    /// What could not be worked, filed with its reason.
+    pub fn dead() -> Self {
+        Queue("dead".to_owned())
+    }
+    /// From a name that an adapter or a message carries.
+    pub fn named(name: impl Into<String>) -> Self {
+        Queue(name.into())
+    }
+    /// The name without an adapter's prefix.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A message on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Where it goes.
+    pub queue: Queue,
+    /// Names the message once and for all; publishing again uses the same id.
+    pub id: String,
+    /// JSON.
+    pub body: Bytes,
+    /// Where an answer goes.
+    pub reply_to: Option<Queue>,
+    /// What an answer repeats.
+    pub correlation_id: Option<String>,
+    /// Delivered only after this long.
+    pub delay: Option<Duration>,
+}
+
+/// What became of a publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// The broker has it and will not lose it.
+    Confirmed,
+    /// No such queue: nobody will ever get it.
+    Returned,
+    /// Unknown: publish it again with the same id.
+    InDoubt,
+}
+
+/// A message that has arrived and must be settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Names this delivery to its consumer.
+    pub tag: DeliveryTag,
+    /// The publication's id.
+    pub id: String,
+    /// The publication's body.
+    pub body: Bytes,
+    /// The publication's reply address.
+    pub reply_to: Option<Queue>,
+    /// The publication's correlation id.
+    pub correlation_id: Option<String>,
+    /// How often it was delivered before; 0 the first time.
+    pub redeliveries: u32,
+}
+
+/// Names a delivery to the consumer that got it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryTag(pub u64);
+
+/// How a delivery ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settle {
+    /// Done; it never comes back.
+    Acknowledge,
+    /// Back to the front of its queue, counted as a redelivery.
+    Requeue,
+    /// To the queue of dead letters, with this reason.
+    DeadLetter(String),
+}
+
+/// Why the broker did not do it. Nothing was lost: what was published unconfirmed may be there or not,
+/// what was not settled comes back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Away for now; try again.
+    #[error("failed to reach the broker: {0}")]
+    Unavailable(String),
+    /// The consumer is gone, and its unsettled deliveries with it.
+    #[error("the consumer was cancelled")]
+    Cancelled,
+}
+
+/// Carries messages.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// Makes sure that these queues exist. May be repeated.
+    async fn declare(&self, queues: &[Queue]) -> Result<(), Error>;
+
+    /// Removes a queue with all that is in it. A queue that does not exist is no error.
+    async fn delete(&self, queue: &Queue) -> Result<(), Error>;
+
+    /// Publishes all, pipelined, and tells for each what became of it, in the same order. Not atomic:
+    /// some may be confirmed and others not.
+    async fn publish(&self, batch: Vec<Publication>) -> Result<Vec<Published>, Error>;
+
+    /// Begins to receive from a queue, at most `prefetch` unsettled deliveries at a time. When the last
+    /// reference to the consumer is dropped, what is unsettled goes back to the queue.
+    async fn consume(&self, queue: &Queue, prefetch: usize) -> Result<Arc<dyn Consumer>, Error>;
+
+    /// Messages that wait in the queue for a consumer; delayed ones do not count. 0 if it does not exist.
+    async fn ready(&self, queue: &Queue) -> Result<u64, Error>;
+}
+
+/// Receives from one queue.
+#[async_trait]
+pub trait Consumer: Send + Sync {
+    /// Waits for a delivery, then takes what else is ready, up to `max` in all. Never waits for more.
+    /// Cancel safe: a delivery is never lost in a dropped call.
+    async fn next(&self, max: usize) -> Result<Vec<Delivery>, Error>;
+
+    /// Settles deliveries of this consumer. A tag that is unknown or settled is ignored.
+    async fn settle(&self, settled: Vec<(DeliveryTag, Settle)>) -> Result<(), Error>;
+}
