@@ -1,0 +1,59 @@
+//! The contract between the engine and what a Task state calls.
+
+use std::time::Duration;
+
+use asl::data::Failure;
+use asl::program::Resource;
+use async_trait::async_trait;
+use serde_json::Value;
+
+/// One attempt of one task.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Names the attempt: the same when it is asked again after a crash, another one for a retry.
+    pub id: String,
+    /// What to call.
+    pub resource: Resource,
+    /// What to call it with: the task's `Parameters`, or the input of a plain function.
+    pub parameters: Value,
+    /// The ARN of the execution that asks.
+    pub execution_arn: String,
+    /// How long the task may take; the engine drops the call when it is over.
+    pub timeout: Option<Duration>,
+    /// Whether this attempt may have been made before, by an engine that died meanwhile.
+    pub again: bool,
+}
+
+/// Where a connector reports that its call was accepted and the task goes on (`TaskSubmitted`), before
+/// [`Connector::run`] returns. At most once per run; only for [`Pattern::Sync`](asl::program::Pattern)
+/// and its like.
+#[async_trait]
+pub trait Submission: Send + Sync {
+    /// Reports the immediate answer of the call.
+    async fn submitted(&self, output: Value);
+}
+
+/// A service integration.
+///
+/// An implementation must guarantee:
+/// * **Dropping the future of [`run`](Self::run) ends the work**: time-out, stop and shutdown do just
+///   that. Processes, and whatever they started, are killed; connections are closed; a job that AWS would
+///   cancel is cancelled, best effort.
+/// * **It is bounded**: in what it runs at a time, in what it keeps of an answer.
+/// * **It never panics on what an answer holds**; whatever goes wrong is a [`Failure`] with AWS's error
+///   name and cause for that service.
+/// * **`again`** is honoured: what can be recognised as done is not done twice.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// The name of its queue, and of its configuration section: `lambda`, `states`.
+    fn name(&self) -> &'static str;
+
+    /// Whether it runs tasks with this resource.
+    fn claims(&self, resource: &Resource) -> bool;
+
+    /// Runs a task to its end and answers its result. For [`WaitForTaskToken`], to the call's own end:
+    /// the answer is then what `TaskSubmitted` shows, and the task ends by its token.
+    ///
+    /// [`WaitForTaskToken`]: asl::program::Pattern::WaitForTaskToken
+    async fn run(&self, request: Request, submission: &dyn Submission) -> Result<Value, Failure>;
+}
