@@ -34,18 +34,30 @@ pub enum DataFlow {
 }
 
 /// The fields of the JSONPath language. The default is what an empty state does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct JsonPathFlow {
-    /// `InputPath`; `None` is `null`: the effective input is `{}`.
-    pub input_path: Option<Path>,
+    /// `InputPath`.
+    pub input_path: Selection,
     /// `Parameters` of a Task, Pass or Parallel.
     pub parameters: Option<Template>,
     /// `ResultSelector`.
     pub result_selector: Option<Template>,
     /// `ResultPath`.
     pub result_path: ResultPath,
-    /// `OutputPath`; `None` is `null`: the output is `{}`.
-    pub output_path: Option<Path>,
+    /// `OutputPath`.
+    pub output_path: Selection,
+}
+
+/// `InputPath` and `OutputPath`: which part of a value goes on.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Selection {
+    /// `$`: all of it.
+    #[default]
+    Whole,
+    /// `null`: nothing of it, which is `{}`.
+    Nothing,
+    /// What the path finds.
+    At(Path),
 }
 
 /// Where a result goes in the state's raw input.
@@ -93,23 +105,11 @@ impl<'a> Scope<'a> {
     }
 }
 
-impl Default for JsonPathFlow {
-    fn default() -> Self {
-        JsonPathFlow {
-            input_path: Some(Path::whole_input()),
-            parameters: None,
-            result_selector: None,
-            result_path: ResultPath::Replace,
-            output_path: Some(Path::whole_input()),
-        }
-    }
-}
-
 impl DataFlow {
     /// Raw input to effective input.
     pub fn effective_input<'a>(&self, scope: Scope<'a>) -> Result<Cow<'a, Value>, Failure> {
         let DataFlow::JsonPath(flow) = self;
-        select(&flow.input_path, scope)
+        flow.input_path.of(scope)
     }
 
     /// Effective input (in `scope`) to what the state works on.
@@ -152,20 +152,22 @@ impl DataFlow {
     /// `OutputPath` alone, for states without a result (Choice, Wait, Succeed).
     pub fn output_of(&self, value: Value, context: &Context<'_>) -> Result<Value, Failure> {
         let DataFlow::JsonPath(flow) = self;
-        if flow.output_path.as_ref().is_some_and(Path::is_whole_input) {
-            return Ok(value);
+        match &flow.output_path {
+            Selection::Whole => Ok(value),
+            selection => Ok(selection.of(Scope { input: &value, context })?.into_owned()),
         }
-        Ok(select(&flow.output_path, Scope { input: &value, context })?.into_owned())
     }
 }
 
-/// `InputPath` and `OutputPath`.
-fn select<'a>(path: &Option<Path>, scope: Scope<'a>) -> Result<Cow<'a, Value>, Failure> {
-    match path {
-        None => Ok(Cow::Owned(Value::Object(serde_json::Map::new()))),
-        Some(path) => scope
-            .read(path)
-            .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text()))),
+impl Selection {
+    fn of<'a>(&self, scope: Scope<'a>) -> Result<Cow<'a, Value>, Failure> {
+        match self {
+            Selection::Whole => Ok(Cow::Borrowed(scope.input)),
+            Selection::Nothing => Ok(Cow::Owned(Value::Object(serde_json::Map::new()))),
+            Selection::At(path) => scope
+                .read(path)
+                .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text()))),
+        }
     }
 }
 

@@ -23,6 +23,9 @@ pub const ERROR_CHARACTERS_MAX: usize = 256;
 pub const CAUSE_CHARACTERS_MAX: usize = 32_768;
 /// Iterations of an inline Map that run at a time when `MaxConcurrency` is 0 or absent.
 pub const MAP_CONCURRENCY_DEFAULT: u32 = 40;
+/// Most bytes that the inputs of all children of one fork may have together (128 MiB): an `ItemSelector`
+/// that repeats a large input for each of many items would otherwise take memory out of proportion.
+pub const FORK_BYTES_MAX: usize = 134_217_728;
 /// Most seconds a `Wait` may last: 2³¹ s, beyond which AWS answers that the delay is too long.
 pub const WAIT_SECONDS_MAX: i64 = 2_147_483_647;
 /// Seconds that stand for "no limit" in `TimeoutSeconds` and `HeartbeatSeconds`.

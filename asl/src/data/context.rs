@@ -1,6 +1,7 @@
 //! The context object, `$$` (asl.md §7).
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -53,7 +54,7 @@ pub struct Context<'a> {
     /// The task token, while a `.waitForTaskToken` task is made.
     pub task_token: Option<String>,
     /// The innermost iteration.
-    pub item: Option<&'a MapItem>,
+    pub item: Option<Arc<MapItem>>,
     made: OnceCell<Value>,
 }
 
@@ -74,6 +75,15 @@ impl<'a> Context<'a> {
     /// The object, keys in AWS's order.
     pub fn value(&self) -> &Value {
         self.made.get_or_init(|| self.make())
+    }
+
+    /// Shows another item. What was made of the object before is kept, so that going through many items
+    /// does not make the whole of it for each.
+    pub fn set_item(&mut self, item: Arc<MapItem>) {
+        if let Some(made) = self.made.get_mut() {
+            made["Map"] = shown_item(&item);
+        }
+        self.item = Some(item);
     }
 
     fn make(&self) -> Value {
@@ -99,15 +109,19 @@ impl<'a> Context<'a> {
         if let Some(token) = &self.task_token {
             context["Task"] = json!({ "Token": token });
         }
-        if let Some(item) = self.item {
-            let mut shown = Map::new();
-            shown.insert("Index".into(), item.index.into());
-            if let Some(key) = &item.key {
-                shown.insert("Key".into(), key.clone().into());
-            }
-            shown.insert("Value".into(), item.value.clone());
-            context["Map"] = json!({ "Item": shown });
+        if let Some(item) = &self.item {
+            context["Map"] = shown_item(item);
         }
         context
     }
+}
+
+fn shown_item(item: &MapItem) -> Value {
+    let mut shown = Map::new();
+    shown.insert("Index".into(), item.index.into());
+    if let Some(key) = &item.key {
+        shown.insert("Key".into(), key.clone().into());
+    }
+    shown.insert("Value".into(), item.value.clone());
+    json!({ "Item": shown })
 }

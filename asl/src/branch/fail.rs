@@ -1,0 +1,34 @@
+//! `Fail`.
+
+use serde_json::Value;
+
+use super::turn::Turn;
+use super::BranchFailure;
+use crate::data::template::{evaluate_intrinsic, read_field};
+use crate::data::{Failure, Scope};
+use crate::program::{Fail, Text};
+
+impl Turn<'_> {
+    /// Ends the machine with the error that the state says.
+    pub(super) fn fail_state(&mut self, fail: &Fail) -> Result<(), Failure> {
+        let error = self.text(fail.error.as_ref(), "ErrorPath")?;
+        let cause = self.text(fail.cause.as_ref(), "CausePath")?;
+        self.end_failed(BranchFailure { failure: Failure { error, cause }, state: None });
+        Ok(())
+    }
+
+    fn text(&mut self, text: Option<&Text>, field: &str) -> Result<Option<String>, Failure> {
+        let context = self.context();
+        let scope = Scope { input: &self.branch.data, context: &context };
+        let value = match text {
+            None => return Ok(None),
+            Some(Text::Literal(text)) => return Ok(Some(text.clone())),
+            Some(Text::Path(path)) => read_field(path, field, scope)?,
+            Some(Text::Intrinsic(call)) => evaluate_intrinsic(call, scope, &mut self.random)?,
+        };
+        match value {
+            Value::String(text) => Ok(Some(text)),
+            other => Err(Failure::runtime(format!("The {field} field must refer to a string, but was: {other}"))),
+        }
+    }
+}

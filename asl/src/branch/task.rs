@@ -1,0 +1,346 @@
+//! `Task`: schedules a call, and goes on when it has ended.
+
+use serde_json::Value;
+
+use super::turn::Turn;
+use super::{
+    Answer, BranchFailure, Effect, EventRef, Source, Stage, StaleEvent, TaskAttempt, TaskRequest, Waiting,
+};
+use crate::data::failure::names;
+use crate::data::timestamp::Timestamp;
+use crate::data::{Context, Failure, Scope};
+use crate::history::{EventKind, TaskName, TaskScheduled};
+use crate::limits::TIMEOUT_SECONDS_MAX;
+use crate::program::{Pattern, Quantity, Resource, ServiceResource, StateKind, Task};
+
+impl<'a> Turn<'a> {
+    /// One attempt: makes the parameters and sends the task out.
+    pub(super) fn schedule_task(&mut self, task: &Task) -> Result<(), Failure> {
+        if let (Resource::Activity { arn }, true) = (&task.resource, self.tick.activity_missing) {
+            return Err(Failure::runtime(format!("The activity {arn} does not exist. ")));
+        }
+        let mut context = self.context();
+        if needs_token(&task.resource) {
+            context.task_token = Some(self.tick.task_token.clone());
+        }
+        let raw = std::mem::take(&mut self.branch.data);
+        let made = self.make_request(task, &raw, &context);
+        self.branch.data = raw;
+        let (request, role_arn) = made?;
+        self.record_scheduled(&request, role_arn);
+        self.wait_for_task(&request);
+        self.effect(Effect::ScheduleTask(request));
+        Ok(())
+    }
+
+    fn make_request(
+        &mut self,
+        task: &Task,
+        raw: &Value,
+        context: &Context<'_>,
+    ) -> Result<(TaskRequest, Option<String>), Failure> {
+        let flow = &self.state().flow;
+        let effective = flow.effective_input(Scope { input: raw, context })?;
+        let scope = Scope { input: &effective, context };
+        let timeout_seconds = seconds(task.timeout.as_ref(), "TimeoutSecondsPath", scope)?;
+        let heartbeat_seconds = seconds(task.heartbeat.as_ref(), "HeartbeatSecondsPath", scope)?;
+        let credentials = match &task.credentials {
+            None => None,
+            Some(template) => template.evaluate(scope, &mut self.random)?.get("RoleArn").cloned(),
+        };
+        let role_arn = credentials.and_then(|role| role.as_str().map(str::to_owned));
+        let parameters = flow.arguments(effective, context, &mut self.random)?.into_owned();
+        let request = TaskRequest {
+            task: self.seq(),
+            resource: task.resource.clone(),
+            parameters,
+            timeout_seconds,
+            heartbeat_seconds,
+        };
+        self.bounded(&request.parameters, &limit_name(&task.resource, &self.state().name))?;
+        Ok((request, role_arn))
+    }
+
+    fn record_scheduled(&mut self, request: &TaskRequest, role_arn: Option<String>) {
+        let parameters = request.parameters.to_string();
+        match &request.resource {
+            Resource::Activity { arn } => {
+                self.record(EventKind::ActivityScheduled {
+                    resource: arn.clone(),
+                    input: parameters,
+                    timeout_in_seconds: request.timeout_seconds,
+                    heartbeat_in_seconds: request.heartbeat_seconds,
+                });
+            }
+            Resource::Function { arn } => {
+                self.record(EventKind::LambdaFunctionScheduled {
+                    resource: arn.clone(),
+                    input: parameters,
+                    timeout_in_seconds: request.timeout_seconds,
+                    role_arn,
+                });
+                self.record(EventKind::LambdaFunctionStarted);
+            }
+            Resource::Service(service) => {
+                let task = task_name(service);
+                self.record(EventKind::TaskScheduled(TaskScheduled {
+                    task: task.clone(),
+                    region: self.region(),
+                    parameters,
+                    timeout_in_seconds: request.timeout_seconds,
+                    heartbeat_in_seconds: request.heartbeat_seconds,
+                    role_arn,
+                }));
+                self.record(EventKind::TaskStarted(task));
+            }
+        }
+    }
+
+    /// The region in the execution's ARN.
+    fn region(&self) -> String {
+        self.run.execution.id.split(':').nth(3).unwrap_or_default().to_owned()
+    }
+
+    fn wait_for_task(&mut self, request: &TaskRequest) {
+        let is_activity = matches!(request.resource, Resource::Activity { .. });
+        // A worker, and a function with a task token, can beat only once they have the token.
+        let beats_later = is_activity || is_token_function(&request.resource);
+        let attempt = TaskAttempt {
+            task: request.task,
+            stage: if is_activity { Stage::Scheduled } else { Stage::Started },
+            timeout_seconds: request.timeout_seconds,
+            heartbeat_seconds: request.heartbeat_seconds,
+            times_out_at: self.in_seconds(request.timeout_seconds),
+            heartbeat_due_at: if beats_later { None } else { self.in_seconds(request.heartbeat_seconds) },
+            early: None,
+        };
+        self.wait_for(attempt);
+    }
+
+    fn in_seconds(&self, seconds: Option<u32>) -> Option<Timestamp> {
+        let limited = seconds.filter(|seconds| *seconds < TIMEOUT_SECONDS_MAX);
+        limited.map(|seconds| self.tick.now.plus_seconds(i64::from(seconds)))
+    }
+
+    fn wait_for(&mut self, attempt: TaskAttempt) {
+        if let Some(at) = attempt.next_deadline() {
+            self.effect(Effect::StartTimer { at });
+        }
+        self.branch.waiting = Waiting::Task(attempt);
+    }
+
+    /// A worker has taken the activity task: its clocks start.
+    pub(super) fn activity_started(
+        &mut self,
+        mut attempt: TaskAttempt,
+        worker_name: Option<String>,
+    ) -> Result<(), StaleEvent> {
+        if attempt.stage != Stage::Scheduled {
+            return Err(StaleEvent);
+        }
+        self.record(EventKind::ActivityStarted { worker_name });
+        attempt.stage = Stage::Started;
+        attempt.times_out_at = self.in_seconds(attempt.timeout_seconds);
+        attempt.heartbeat_due_at = self.in_seconds(attempt.heartbeat_seconds);
+        self.wait_for(attempt);
+        Ok(())
+    }
+
+    /// The call was accepted; the end comes later, or came already.
+    pub(super) fn task_submitted(
+        &mut self,
+        mut attempt: TaskAttempt,
+        output: Value,
+    ) -> Result<(), StaleEvent> {
+        let service = match self.resource() {
+            Some(Resource::Service(service)) if attempt.stage == Stage::Started => service,
+            Some(Resource::Service(_) | Resource::Activity { .. } | Resource::Function { .. }) | None => {
+                return Err(StaleEvent);
+            }
+        };
+        let task = task_name(service);
+        let limit = limit_name(&Resource::Service(service.clone()), &self.state().name);
+        match self.bounded(&output, &limit) {
+            Err(failure) => self.task_failed(failure),
+            Ok(text) => {
+                self.record(EventKind::TaskSubmitted { task, output: text });
+                attempt.stage = Stage::Submitted;
+                if attempt.heartbeat_due_at.is_none() {
+                    attempt.heartbeat_due_at = self.in_seconds(attempt.heartbeat_seconds);
+                }
+                match attempt.early.take() {
+                    Some(answer) => self.task_answered(answer),
+                    None => self.wait_for(attempt),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The call ended, or somebody with the token says so.
+    pub(super) fn task_ended(
+        &mut self,
+        mut attempt: TaskAttempt,
+        answer: Answer,
+        source: Source,
+    ) -> Result<(), StaleEvent> {
+        match (attempt.stage, source) {
+            // Nobody has the token of an activity task before it is taken.
+            (Stage::Scheduled, Source::Token) => Err(StaleEvent),
+            // The answer was quicker than the record of the call: kept until that is there.
+            (Stage::Started, Source::Token) if self.is_submitted_task() => {
+                if attempt.early.is_some() {
+                    return Err(StaleEvent);
+                }
+                attempt.early = Some(answer);
+                self.wait_for(attempt);
+                Ok(())
+            }
+            (Stage::Scheduled | Stage::Started | Stage::Submitted, Source::Call)
+            | (Stage::Started | Stage::Submitted, Source::Token) => {
+                self.task_answered(answer);
+                Ok(())
+            }
+        }
+    }
+
+    /// A worker lives: its clock starts again.
+    pub(super) fn heartbeat(&mut self, mut attempt: TaskAttempt) -> Result<(), StaleEvent> {
+        if attempt.stage == Stage::Scheduled {
+            return Err(StaleEvent);
+        }
+        if attempt.heartbeat_due_at.is_some() {
+            attempt.heartbeat_due_at = self.in_seconds(attempt.heartbeat_seconds);
+        }
+        self.wait_for(attempt);
+        Ok(())
+    }
+
+    /// The task's timer: its time is up, or its worker is silent.
+    pub(super) fn task_timer_fired(&mut self, attempt: TaskAttempt) -> Result<(), StaleEvent> {
+        let is_due = |deadline: Option<Timestamp>| deadline.is_some_and(|at| at <= self.tick.now);
+        let error = if is_due(attempt.times_out_at) {
+            names::TIMEOUT
+        } else if is_due(attempt.heartbeat_due_at) {
+            names::HEARTBEAT_TIMEOUT
+        } else {
+            return Err(StaleEvent);
+        };
+        let failure = Failure::timeout();
+        let kind = match self.resource() {
+            Some(Resource::Activity { .. }) => EventKind::ActivityTimedOut(failure),
+            Some(Resource::Function { .. }) => EventKind::LambdaFunctionTimedOut(failure),
+            Some(Resource::Service(service)) => EventKind::TaskTimedOut { task: task_name(service), failure },
+            None => return Err(StaleEvent),
+        };
+        self.record(kind);
+        self.handle_timeout(error);
+        Ok(())
+    }
+
+    fn task_answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Failed(failure) => self.task_failed(failure),
+            Answer::Succeeded(output) => {
+                let Some(resource) = self.resource() else { return };
+                match self.bounded(&output, &limit_name(resource, &self.state().name)) {
+                    Err(failure) => self.task_failed(failure),
+                    Ok(text) => self.task_succeeded(resource, output, text),
+                }
+            }
+        }
+    }
+
+    fn task_succeeded(&mut self, resource: &Resource, output: Value, text: String) {
+        let last = self.record(match resource {
+            Resource::Activity { .. } => EventKind::ActivitySucceeded { output: text },
+            Resource::Function { .. } => EventKind::LambdaFunctionSucceeded { output: text },
+            Resource::Service(service) => {
+                EventKind::TaskSucceeded { task: task_name(service), output: text }
+            }
+        });
+        if let Err(failure) = self.leave_task(output, last) {
+            self.fail_in_state(failure);
+        }
+    }
+
+    fn leave_task(&mut self, result: Value, after: EventRef) -> Result<(), Failure> {
+        let StateKind::Task(task) = &self.state().kind else { return Ok(()) };
+        let raw = self.take_raw_input();
+        let context = self.context();
+        let flow = &self.state().flow;
+        let selected = flow.select_result(result, &context, &mut self.random)?;
+        let output = flow.output(raw, selected, &context)?;
+        self.exit(output, task.next, Some(after))
+    }
+
+    fn task_failed(&mut self, failure: Failure) {
+        let kind = match self.resource() {
+            Some(Resource::Activity { .. }) => EventKind::ActivityFailed(failure.clone()),
+            Some(Resource::Function { .. }) => EventKind::LambdaFunctionFailed(failure.clone()),
+            Some(Resource::Service(service)) => {
+                EventKind::TaskFailed { task: task_name(service), failure: failure.clone() }
+            }
+            None => return,
+        };
+        self.record(kind);
+        self.handle(BranchFailure { failure, state: None });
+    }
+
+    fn resource(&self) -> Option<&'a Resource> {
+        match &self.state().kind {
+            StateKind::Task(task) => Some(&task.resource),
+            StateKind::Pass(_)
+            | StateKind::Choice(_)
+            | StateKind::Wait(_)
+            | StateKind::Succeed
+            | StateKind::Fail(_)
+            | StateKind::Parallel(_)
+            | StateKind::Map(_) => None,
+        }
+    }
+
+    fn is_submitted_task(&self) -> bool {
+        matches!(self.resource(), Some(Resource::Service(service)) if service.pattern.is_submitted())
+    }
+}
+
+fn needs_token(resource: &Resource) -> bool {
+    matches!(resource, Resource::Service(service) if service.pattern == Pattern::WaitForTaskToken)
+}
+
+fn is_token_function(resource: &Resource) -> bool {
+    matches!(resource, Resource::Service(service)
+        if service.pattern == Pattern::WaitForTaskToken && service.service == "lambda")
+}
+
+fn task_name(service: &ServiceResource) -> TaskName {
+    TaskName { resource_type: service.service.clone(), resource: service.resource() }
+}
+
+/// How a payload limit names the task: its service, its function, or its state.
+fn limit_name(resource: &Resource, state: &str) -> String {
+    match resource {
+        Resource::Activity { .. } => state.to_owned(),
+        Resource::Function { arn } => arn.clone(),
+        Resource::Service(service) => service.service.clone(),
+    }
+}
+
+fn seconds(quantity: Option<&Quantity<u32>>, field: &str, scope: Scope<'_>) -> Result<Option<u32>, Failure> {
+    let path = match quantity {
+        None => return Ok(None),
+        Some(Quantity::Literal(seconds)) => return Ok(Some(*seconds)),
+        Some(Quantity::Path(path)) => path,
+    };
+    let value = scope
+        .read(path.path())
+        .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text())))?;
+    let seconds = value.as_u64().filter(|seconds| *seconds > 0).and_then(|seconds| u32::try_from(seconds).ok());
+    seconds.map(Some).ok_or_else(|| {
+        Failure::runtime(format!(
+            "The {field} parameter does not reference a positive integer: {} == {value}",
+            path.text()
+        ))
+    })
+}

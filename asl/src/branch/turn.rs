@@ -1,0 +1,234 @@
+//! One call of [`Branch::apply`](super::Branch::apply): what it records, what it asks for.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::effect::in_state;
+use super::{
+    Branch, BranchEnd, BranchFailure, BranchResult, Effect, EventRef, FailedState, Outcome, Role, Run, Tick,
+    Transition, Visit, Waiting,
+};
+use crate::data::failure::names;
+use crate::data::random::Random;
+use crate::data::{Context, Failure, Scope};
+use crate::history::{EventKind, HistoryEvent, Iteration};
+use crate::limits::JSON_DEPTH_MAX;
+use crate::program::{Next, State, StateType};
+
+/// The branch and what has happened to it in this call.
+pub(super) struct Turn<'a> {
+    pub(super) branch: &'a mut Branch,
+    pub(super) run: &'a Run<'a>,
+    pub(super) tick: &'a Tick,
+    pub(super) random: Random,
+    history: Vec<HistoryEvent>,
+    effects: Vec<Effect>,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(branch: &'a mut Branch, run: &'a Run<'a>, tick: &'a Tick) -> Self {
+        let random = Random::from_seed(tick.seed);
+        Turn { branch, run, tick, random, history: Vec::new(), effects: Vec::new() }
+    }
+
+    /// Closes the call: the branch has made one more transition.
+    pub(super) fn finish(self) -> Transition {
+        self.branch.seq += 1;
+        Transition { history: self.history, effects: self.effects }
+    }
+
+    /// The `seq` of this transition.
+    pub(super) fn seq(&self) -> u32 {
+        self.branch.seq + 1
+    }
+
+    /// The state that the branch is in.
+    pub(super) fn state(&self) -> &'a State {
+        self.run.program.state(self.branch.state)
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Records an event that follows the branch's last one, and makes it the last.
+    pub(super) fn record(&mut self, kind: EventKind) -> EventRef {
+        self.record_after(self.branch.last.clone(), kind)
+    }
+
+    /// Records an event that follows another, and makes it the branch's last.
+    pub(super) fn record_after(&mut self, previous: Option<EventRef>, kind: EventKind) -> EventRef {
+        let reference = EventRef {
+            branch: self.run.path.clone(),
+            seq: self.seq(),
+            // A transition records at most a window of iterations, which is far below u16::MAX.
+            offset: u16::try_from(self.history.len()).unwrap_or(u16::MAX),
+        };
+        self.history.push(HistoryEvent { at: self.tick.now, previous, kind });
+        self.branch.events += 1;
+        self.branch.last = Some(reference.clone());
+        reference
+    }
+
+    /// An iteration that had to wait for room says now that it begins.
+    pub(super) fn record_iteration_start(&mut self, after: Option<EventRef>) {
+        if let Role::Queued(map) = self.branch.role {
+            self.branch.role = Role::Iteration(map);
+            let iteration = self.iteration(map);
+            let previous = after.or_else(|| self.branch.last.clone());
+            self.record_after(previous, EventKind::MapIterationStarted(iteration));
+        }
+    }
+
+    fn iteration(&self, map: crate::program::StateId) -> Iteration {
+        let index = self.run.path.place().map_or(0, |place| place.index);
+        Iteration { name: self.run.program.state(map).name.to_string(), index }
+    }
+
+    pub(super) fn record_entered(&mut self) {
+        let state = self.state();
+        let input = self.branch.data.to_string();
+        let entered = self.record(EventKind::StateEntered {
+            state: state.state_type(),
+            name: state.name.to_string(),
+            input,
+        });
+        self.branch.retries = Vec::new();
+        self.branch.visit =
+            Some(Visit { entered_at: self.tick.now, entered, entered_id: self.branch.events });
+    }
+
+    /// The context object of the state as it is now.
+    pub(super) fn context(&self) -> Context<'a> {
+        let state = self.state();
+        let entered_at = self.branch.visit.as_ref().map_or(self.tick.now, |visit| visit.entered_at);
+        let mut context = Context::new(self.run.execution, &state.name, entered_at);
+        context.item = self.branch.item.clone();
+        if matches!(state.state_type(), StateType::Task | StateType::Parallel | StateType::Map) {
+            context.retry_count = Some(self.branch.retries.iter().sum());
+        }
+        context
+    }
+
+    /// The raw input through `InputPath`, `Parameters` left aside.
+    pub(super) fn effective_input<'b>(
+        &self,
+        raw: &'b Value,
+        context: &'b Context<'b>,
+    ) -> Result<Cow<'b, Value>, Failure> {
+        self.state().flow.effective_input(Scope { input: raw, context })
+    }
+
+    /// The raw input, left in place where a catcher may still need it.
+    pub(super) fn take_raw_input(&mut self) -> Value {
+        match self.handling() {
+            Some(handling) if !handling.catchers.is_empty() => self.branch.data.clone(),
+            Some(_) | None => std::mem::take(&mut self.branch.data),
+        }
+    }
+
+    /// Leaves the state with this output, whose predecessor is `after`.
+    pub(super) fn exit(&mut self, output: Value, next: Next, after: Option<EventRef>) -> Result<(), Failure> {
+        let state = self.state();
+        let text = self.bounded(&output, &state.name)?;
+        self.record_after(
+            after,
+            EventKind::StateExited {
+                state: state.state_type(),
+                name: state.name.to_string(),
+                output: text.clone(),
+            },
+        );
+        self.leave(output, text, next);
+        Ok(())
+    }
+
+    /// Goes where `next` says: the state has been left.
+    pub(super) fn leave(&mut self, output: Value, text: String, next: Next) {
+        self.branch.visit = None;
+        self.branch.retries = Vec::new();
+        match next {
+            Next::State(state) => {
+                self.branch.state = state;
+                self.branch.data = output;
+                self.branch.waiting = Waiting::Enter;
+                self.effect(Effect::Continue);
+            }
+            Next::End => self.end(output, text),
+        }
+    }
+
+    /// The compact text of a value, if its size and depth are within bounds.
+    pub(super) fn bounded(&self, value: &Value, what: &str) -> Result<String, Failure> {
+        let text = value.to_string();
+        if text.len() > self.run.limits.payload_bytes_max || is_deeper_than(value, JSON_DEPTH_MAX) {
+            return Err(Failure::data_limit_exceeded(what));
+        }
+        Ok(text)
+    }
+
+    /// The branch's machine has ended well.
+    fn end(&mut self, output: Value, text: String) {
+        self.branch.waiting = Waiting::Over;
+        self.branch.data = Value::Null;
+        if self.run.path.is_root() {
+            self.record(EventKind::ExecutionSucceeded { output: text.clone() });
+            self.effect(Effect::Finish(Outcome::Succeeded(text)));
+        } else {
+            self.end_branch(BranchResult::Succeeded(output));
+        }
+    }
+
+    /// The branch's machine has failed.
+    pub(super) fn end_failed(&mut self, failure: BranchFailure) {
+        self.branch.waiting = Waiting::Over;
+        self.branch.data = Value::Null;
+        if self.run.path.is_root() {
+            let failure = failure.resolve(|_| None);
+            self.record(EventKind::ExecutionFailed(failure.clone()));
+            self.effect(Effect::Finish(Outcome::Failed(failure)));
+        } else {
+            self.end_branch(BranchResult::Failed(failure));
+        }
+    }
+
+    fn end_branch(&mut self, result: BranchResult) {
+        // A branch that ends has entered a state, so it has recorded an event.
+        let Some(last_inner) = self.branch.last.clone() else { return };
+        let mut last = last_inner.clone();
+        if let Role::Iteration(map) = self.branch.role {
+            let iteration = self.iteration(map);
+            last = self.record(match &result {
+                BranchResult::Succeeded(_) => EventKind::MapIterationSucceeded(iteration),
+                BranchResult::Failed(_) => EventKind::MapIterationFailed(iteration),
+            });
+        }
+        self.effect(Effect::EndBranch(BranchEnd { result, last, last_inner }));
+    }
+
+    /// Processing the state failed: the cause says where, then Retry and Catch decide.
+    pub(super) fn fail_in_state(&mut self, failure: Failure) {
+        let failure = match (&self.branch.visit, failure.is(names::RUNTIME)) {
+            (Some(visit), true) if self.run.path.is_root() => BranchFailure {
+                failure: in_state(&self.state().name, visit.entered_id, failure),
+                state: None,
+            },
+            (Some(visit), true) => BranchFailure {
+                failure,
+                state: Some(FailedState { name: self.state().name.clone(), entered: visit.entered.clone() }),
+            },
+            (_, _) => BranchFailure { failure, state: None },
+        };
+        self.handle(failure);
+    }
+}
+
+/// Whether a value nests deeper than `max`. Its own recursion is bounded by `max`.
+fn is_deeper_than(value: &Value, max: usize) -> bool {
+    match value {
+        Value::Array(elements) => max == 0 || elements.iter().any(|element| is_deeper_than(element, max - 1)),
+        Value::Object(members) => max == 0 || members.values().any(|member| is_deeper_than(member, max - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}

@@ -1,0 +1,204 @@
+//! What crosses the broker and what a history row holds: JSON, each with its version.
+//!
+//! A message never holds the definition: it names a revision. Bodies written by the last release must be
+//! readable; `tests/messages.rs` keeps its bytes.
+
+use asl::branch::{Answer, Branch, BranchEnd, BranchPath, EventRef, TaskRequest};
+use asl::data::timestamp::Timestamp;
+use asl::history::HistoryEvent;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{ExecutionId, RevisionId, Stamp};
+use crate::ports::store::{BranchKey, Fence};
+
+/// A body that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read a message: {0}")]
+pub struct DecodeError(#[from] serde_json::Error);
+
+/// Writes a body.
+pub fn encode<T: Serialize>(message: &T) -> Bytes {
+    // Only maps with keys that are no strings can fail here, and there are none in these types.
+    Bytes::from(serde_json::to_vec(message).unwrap_or_default())
+}
+
+/// Reads a body.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+    Ok(serde_json::from_slice(body)?)
+}
+
+/// What a message on the queues of transitions says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Move {
+    /// A branch moves on, with all its state.
+    #[serde(rename = "transition.1")]
+    Transition(Box<Transition>),
+    /// Look at a branch row: a timer is due, children have ended.
+    #[serde(rename = "nudge.1")]
+    Nudge(Nudge),
+}
+
+/// A Standard branch at the point of entering a state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The execution.
+    pub execution: Header,
+    /// The branch.
+    pub path: BranchPath,
+    /// The stamp of its last transition; `seq` is in the value.
+    pub stamp: Stamp,
+    /// Its value.
+    pub value: Branch,
+    /// For an iteration that waited for room: the event its start follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<EventRef>,
+}
+
+/// What each message of an execution says of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The definition it runs.
+    pub revision: RevisionId,
+    /// Its machine's name.
+    pub machine_name: String,
+    /// Its name.
+    pub name: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Its input, where the definition can read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+}
+
+/// Names a branch row and what it was when the message was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Nudge {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The branch.
+    pub path: BranchPath,
+    /// Its transitions then.
+    pub seq: u32,
+    /// Its stamp then.
+    pub stamp: Stamp,
+}
+
+impl Nudge {
+    /// Of a row.
+    pub fn new(key: &BranchKey, fence: Fence) -> Self {
+        Nudge { execution: key.execution, path: key.branch.clone(), seq: fence.seq, stamp: fence.stamp }
+    }
+
+    /// Which row.
+    pub fn key(&self) -> BranchKey {
+        BranchKey { execution: self.execution, branch: self.path.clone() }
+    }
+
+    /// What it was at.
+    pub fn fence(&self) -> Fence {
+        Fence { seq: self.seq, stamp: self.stamp }
+    }
+}
+
+/// A task on its way to a connector or an activity worker (`task-request.1`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskMessage {
+    /// The execution's ARN.
+    pub execution_arn: String,
+    /// The execution, for Standard ones.
+    pub execution: ExecutionId,
+    /// The branch that asks.
+    pub path: BranchPath,
+    /// What is asked.
+    pub request: TaskRequest,
+    /// The token that answers it.
+    pub token: String,
+    /// Whether it may have been sent before, by an engine that died.
+    pub again: bool,
+}
+
+impl TaskMessage {
+    /// Names the attempt: correlation id of the request and of what answers it.
+    pub fn id(&self) -> String {
+        format!("{}/{}/{}", self.execution, self.path, self.request.task)
+    }
+}
+
+/// What became of a task (`task-result.1`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The branch.
+    pub path: BranchPath,
+    /// The `seq` that scheduled it.
+    pub task: u32,
+    /// What happened.
+    pub report: TaskReport,
+}
+
+/// What a call reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum TaskReport {
+    /// It was accepted and goes on.
+    Submitted(Value),
+    /// It has ended.
+    Ended(Answer),
+}
+
+/// The body of a history row (`history.1`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Body {
+    /// What is recorded.
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<HistoryEvent>,
+    /// The branch after it; `None` once it is over.
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Branch>,
+    /// The task that it sends out.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<TaskRequest>,
+    /// How the branch, a child, ended.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<BranchEnd>,
+}
+
+/// An Express branch on its way (`express.1`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Express {
+    /// The execution.
+    pub execution: Header,
+    /// Its ARN.
+    pub arn: String,
+    /// The branch.
+    pub path: BranchPath,
+    /// Its value.
+    pub value: Branch,
+    /// Whether a timer has brought it here.
+    pub timer: bool,
+    /// When the execution times out.
+    pub deadline: Timestamp,
+    /// Whether a caller waits for the end: then it runs at most once.
+    pub synchronous: bool,
+}
+
+/// How an Express branch or execution ended, to whoever waits for it (`express-result.1`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ExpressResult {
+    /// A child branch has ended.
+    Branch(BranchPath, BranchEnd),
+    /// The execution succeeded with this output (JSON text).
+    Succeeded(String),
+    /// The execution failed.
+    Failed(asl::data::Failure),
+    /// The execution timed out.
+    TimedOut,
+    /// It was lost with the engine that ran it, and is not run again.
+    Lost,
+}

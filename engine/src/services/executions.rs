@@ -1,0 +1,1 @@
+//! Starting and stopping executions: what a caller waits for.
