@@ -40,7 +40,9 @@ mod turn;
 mod wait;
 
 pub use address::{AddressError, BranchPath, EventRef, Place};
-pub use effect::{BranchEnd, BranchFailure, BranchResult, Effect, FailedState, Fork, Outcome, TaskRequest, Transition};
+pub use effect::{
+    BranchEnd, BranchFailure, BranchResult, Effect, FailedState, Fork, Outcome, TaskRequest, Transition,
+};
 pub use event::{Aborted, Answer, Event, Source, StaleEvent};
 use turn::Turn;
 
@@ -208,7 +210,8 @@ impl Branch {
             last: None,
             events: 1,
         };
-        let kind = EventKind::ExecutionStarted { input: input_text, role_arn: run.execution.role_arn.clone() };
+        let kind =
+            EventKind::ExecutionStarted { input: input_text, role_arn: run.execution.role_arn.clone() };
         (branch, HistoryEvent { at: now, previous: None, kind })
     }
 
@@ -238,19 +241,8 @@ impl Turn<'_> {
                 | Event::BranchesJoined { .. }
                 | Event::BranchFailed { .. } => return Err(StaleEvent),
             },
-            Waiting::Wait { until } => match event {
-                Event::TimerFired if *until <= self.tick.now => self.wait_is_over(),
-                Event::TimerFired
-                | Event::Enter { .. }
-                | Event::ActivityStarted { .. }
-                | Event::TaskSubmitted { .. }
-                | Event::TaskEnded { .. }
-                | Event::Heartbeat { .. }
-                | Event::BranchesJoined { .. }
-                | Event::BranchFailed { .. } => return Err(StaleEvent),
-            },
-            Waiting::Retry { at } => match event {
-                Event::TimerFired if *at <= self.tick.now => self.attempt(),
+            Waiting::Wait { until: at } | Waiting::Retry { at } => match event {
+                Event::TimerFired if *at <= self.tick.now => self.woken(),
                 Event::TimerFired
                 | Event::Enter { .. }
                 | Event::ActivityStarted { .. }
@@ -284,7 +276,9 @@ impl Turn<'_> {
                 };
             }
             Waiting::Branches { .. } => match event {
-                Event::BranchesJoined { outputs, last, events } => self.branches_joined(outputs, last, events),
+                Event::BranchesJoined { outputs, last, events } => {
+                    self.branches_joined(outputs, last, events)
+                }
                 Event::BranchFailed { failure, last, aborted, events } => {
                     self.branch_failed(failure, last, aborted, events);
                 }
@@ -298,6 +292,15 @@ impl Turn<'_> {
             Waiting::Over => return Err(StaleEvent),
         }
         Ok(())
+    }
+
+    /// The time it waited for has come: a `Wait` is over, or another attempt begins.
+    fn woken(&mut self) {
+        if matches!(self.branch.waiting, Waiting::Wait { .. }) {
+            self.wait_is_over();
+        } else {
+            self.attempt();
+        }
     }
 
     /// Enters the state: the first attempt at its work.

@@ -29,32 +29,75 @@ pub struct HistoryEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "names and fields are those of the API")]
 pub enum EventKind {
-    ExecutionStarted { input: String, role_arn: String },
-    ExecutionSucceeded { output: String },
+    ExecutionStarted {
+        input: String,
+        role_arn: String,
+    },
+    ExecutionSucceeded {
+        output: String,
+    },
     ExecutionFailed(Failure),
     ExecutionAborted(Failure),
     ExecutionTimedOut(Failure),
-    StateEntered { state: StateType, name: String, input: String },
-    StateExited { state: StateType, name: String, output: String },
+    StateEntered {
+        state: StateType,
+        name: String,
+        input: String,
+    },
+    StateExited {
+        state: StateType,
+        name: String,
+        output: String,
+    },
     TaskScheduled(TaskScheduled),
     TaskStarted(TaskName),
-    TaskSubmitted { task: TaskName, output: String },
-    TaskSucceeded { task: TaskName, output: String },
-    TaskFailed { task: TaskName, failure: Failure },
-    TaskTimedOut { task: TaskName, failure: Failure },
+    TaskSubmitted {
+        task: TaskName,
+        output: String,
+    },
+    TaskSucceeded {
+        task: TaskName,
+        output: String,
+    },
+    TaskFailed {
+        task: TaskName,
+        failure: Failure,
+    },
+    TaskTimedOut {
+        task: TaskName,
+        failure: Failure,
+    },
     TaskStateAborted,
     WaitStateAborted,
-    LambdaFunctionScheduled { resource: String, input: String, timeout_in_seconds: Option<u32>, role_arn: Option<String> },
+    LambdaFunctionScheduled {
+        resource: String,
+        input: String,
+        timeout_in_seconds: Option<u32>,
+        role_arn: Option<String>,
+    },
     LambdaFunctionStarted,
-    LambdaFunctionSucceeded { output: String },
+    LambdaFunctionSucceeded {
+        output: String,
+    },
     LambdaFunctionFailed(Failure),
     LambdaFunctionTimedOut(Failure),
-    ActivityScheduled { resource: String, input: String, timeout_in_seconds: Option<u32>, heartbeat_in_seconds: Option<u32> },
-    ActivityStarted { worker_name: Option<String> },
-    ActivitySucceeded { output: String },
+    ActivityScheduled {
+        resource: String,
+        input: String,
+        timeout_in_seconds: Option<u32>,
+        heartbeat_in_seconds: Option<u32>,
+    },
+    ActivityStarted {
+        worker_name: Option<String>,
+    },
+    ActivitySucceeded {
+        output: String,
+    },
     ActivityFailed(Failure),
     ActivityTimedOut(Failure),
-    MapStateStarted { length: u32 },
+    MapStateStarted {
+        length: u32,
+    },
     MapStateSucceeded,
     MapStateFailed,
     MapStateAborted,
@@ -165,17 +208,25 @@ impl EventKind {
             EventKind::ExecutionStarted { input, role_arn } => {
                 ("executionStartedEventDetails", details.input(input).put("roleArn", role_arn))
             }
-            EventKind::ExecutionSucceeded { output } => ("executionSucceededEventDetails", details.output(output)),
+            EventKind::ExecutionSucceeded { output } => {
+                ("executionSucceededEventDetails", details.output(output))
+            }
             EventKind::ExecutionFailed(failure) => ("executionFailedEventDetails", details.failure(failure)),
-            EventKind::ExecutionAborted(failure) => ("executionAbortedEventDetails", details.failure(failure)),
-            EventKind::ExecutionTimedOut(failure) => ("executionTimedOutEventDetails", details.failure(failure)),
+            EventKind::ExecutionAborted(failure) => {
+                ("executionAbortedEventDetails", details.failure(failure))
+            }
+            EventKind::ExecutionTimedOut(failure) => {
+                ("executionTimedOutEventDetails", details.failure(failure))
+            }
             EventKind::StateEntered { name, input, .. } => {
                 ("stateEnteredEventDetails", details.put("name", name).input(input))
             }
             EventKind::StateExited { name, output, .. } => {
                 ("stateExitedEventDetails", details.put("name", name).output(output))
             }
-            EventKind::TaskScheduled(scheduled) => ("taskScheduledEventDetails", details.scheduled(scheduled)),
+            EventKind::TaskScheduled(scheduled) => {
+                ("taskScheduledEventDetails", details.scheduled(scheduled))
+            }
             EventKind::TaskStarted(task) => ("taskStartedEventDetails", details.task(task)),
             EventKind::TaskSubmitted { task, output } => {
                 ("taskSubmittedEventDetails", details.task(task).output(output))
@@ -183,7 +234,9 @@ impl EventKind {
             EventKind::TaskSucceeded { task, output } => {
                 ("taskSucceededEventDetails", details.task(task).output(output))
             }
-            EventKind::TaskFailed { task, failure } => ("taskFailedEventDetails", details.task(task).failure(failure)),
+            EventKind::TaskFailed { task, failure } => {
+                ("taskFailedEventDetails", details.task(task).failure(failure))
+            }
             EventKind::TaskTimedOut { task, failure } => {
                 ("taskTimedOutEventDetails", details.task(task).failure(failure))
             }
@@ -205,7 +258,9 @@ impl EventKind {
             EventKind::LambdaFunctionSucceeded { output } => {
                 ("lambdaFunctionSucceededEventDetails", details.output(output))
             }
-            EventKind::LambdaFunctionFailed(failure) => ("lambdaFunctionFailedEventDetails", details.failure(failure)),
+            EventKind::LambdaFunctionFailed(failure) => {
+                ("lambdaFunctionFailedEventDetails", details.failure(failure))
+            }
             EventKind::LambdaFunctionTimedOut(failure) => {
                 ("lambdaFunctionTimedOutEventDetails", details.failure(failure))
             }
@@ -220,9 +275,13 @@ impl EventKind {
             EventKind::ActivityStarted { worker_name } => {
                 ("activityStartedEventDetails", details.put_some("workerName", worker_name.as_deref()))
             }
-            EventKind::ActivitySucceeded { output } => ("activitySucceededEventDetails", details.output(output)),
+            EventKind::ActivitySucceeded { output } => {
+                ("activitySucceededEventDetails", details.output(output))
+            }
             EventKind::ActivityFailed(failure) => ("activityFailedEventDetails", details.failure(failure)),
-            EventKind::ActivityTimedOut(failure) => ("activityTimedOutEventDetails", details.failure(failure)),
+            EventKind::ActivityTimedOut(failure) => {
+                ("activityTimedOutEventDetails", details.failure(failure))
+            }
             EventKind::MapStateStarted { length } => {
                 ("mapStateStartedEventDetails", details.put_value("length", (*length).into()))
             }
@@ -232,7 +291,9 @@ impl EventKind {
             EventKind::MapIterationSucceeded(iteration) => {
                 ("mapIterationSucceededEventDetails", details.iteration(iteration))
             }
-            EventKind::MapIterationFailed(iteration) => ("mapIterationFailedEventDetails", details.iteration(iteration)),
+            EventKind::MapIterationFailed(iteration) => {
+                ("mapIterationFailedEventDetails", details.iteration(iteration))
+            }
             EventKind::MapIterationAborted(iteration) => {
                 ("mapIterationAbortedEventDetails", details.iteration(iteration))
             }

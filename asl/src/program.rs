@@ -17,8 +17,8 @@ pub use choice::{Choice, Comparison, Condition, Operand, Order, Rule, StringPatt
 pub use error_handling::{Catcher, ErrorHandling, Jitter, Retrier};
 pub use resource::{Pattern, Resource, ServiceResource};
 pub use state::{
-    Fail, Items, Map, Next, Parallel, Pass, Quantity, State, StateKind, StateType, Task, Text, ToleratedFailure,
-    Until, Wait,
+    Fail, Items, Map, Next, Parallel, Pass, Quantity, State, StateKind, StateType, Task, Text,
+    ToleratedFailure, Until, Wait,
 };
 
 /// A compiled state machine. Immutable; share it behind an [`Arc`].

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use crate::branch::{
-    Aborted, Answer, Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, EventRef, Fork, Outcome, Run,
-    Source, StaleEvent, TaskRequest, Tick,
+    Aborted, Answer, Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, EventRef, Fork, Outcome,
+    Run, Source, StaleEvent, TaskRequest, Tick,
 };
 use crate::data::Failure;
 use crate::data::context::ExecutionFacts;
@@ -125,6 +125,21 @@ impl<'a> Rehearsal<'a> {
             }
         }
         false
+    }
+
+    /// How many branches could move now.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// As [`step`](Self::step), beginning with the branch in this place of those that could move: any
+    /// order is possible where engines are many.
+    pub fn step_in_order(&mut self, first: usize) -> bool {
+        if !self.ready.is_empty() {
+            let places = self.ready.len();
+            self.ready.rotate_left(first % places);
+        }
+        self.step()
     }
 
     /// The next task that was scheduled and not handed out yet.
@@ -335,7 +350,8 @@ impl<'a> Rehearsal<'a> {
             seq: row.seq,
             offset: u16::try_from(row.events.len() - 1).unwrap_or(u16::MAX),
         });
-        let event = HistoryEvent { at: self.now, previous, kind: EventKind::ExecutionFailed(failure.clone()) };
+        let event =
+            HistoryEvent { at: self.now, previous, kind: EventKind::ExecutionFailed(failure.clone()) };
         let seq = self.rows.last().map_or(0, |row| row.seq) + 1;
         self.record(&BranchPath::root(), seq, vec![event]);
         self.finish(Outcome::Failed(failure));

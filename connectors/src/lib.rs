@@ -8,4 +8,7 @@ pub mod connector;
 pub mod lambda;
 pub mod states;
 
+mod metadata;
+mod parameters;
+
 pub use connector::{Connector, Request, Submission};

@@ -1,9 +1,7 @@
 //! `Fail`.
 
-use serde_json::Value;
-
-use super::turn::Turn;
 use super::BranchFailure;
+use super::turn::Turn;
 use crate::data::template::{evaluate_intrinsic, read_field};
 use crate::data::{Failure, Scope};
 use crate::program::{Fail, Text};
@@ -26,9 +24,8 @@ impl Turn<'_> {
             Some(Text::Path(path)) => read_field(path, field, scope)?,
             Some(Text::Intrinsic(call)) => evaluate_intrinsic(call, scope, &mut self.random)?,
         };
-        match value {
-            Value::String(text) => Ok(Some(text)),
-            other => Err(Failure::runtime(format!("The {field} field must refer to a string, but was: {other}"))),
-        }
+        value.as_str().map(|text| Some(text.to_owned())).ok_or_else(|| {
+            Failure::runtime(format!("The {field} field must refer to a string, but was: {value}"))
+        })
     }
 }

@@ -53,7 +53,8 @@ impl Turn<'_> {
         for (item, input) in inputs {
             let (role, after) = if item.index < window {
                 let iteration = Iteration { name: name.clone(), index: item.index };
-                let event = self.record_after(Some(started.clone()), EventKind::MapIterationStarted(iteration));
+                let event =
+                    self.record_after(Some(started.clone()), EventKind::MapIterationStarted(iteration));
                 (Role::Iteration(state), event)
             } else {
                 (Role::Queued(state), started.clone())

@@ -255,9 +255,7 @@ impl<'a> Turn<'a> {
         let last = self.record(match resource {
             Resource::Activity { .. } => EventKind::ActivitySucceeded { output: text },
             Resource::Function { .. } => EventKind::LambdaFunctionSucceeded { output: text },
-            Resource::Service(service) => {
-                EventKind::TaskSucceeded { task: task_name(service), output: text }
-            }
+            Resource::Service(service) => EventKind::TaskSucceeded { task: task_name(service), output: text },
         });
         if let Err(failure) = self.leave_task(output, last) {
             self.fail_in_state(failure);
@@ -336,7 +334,8 @@ fn seconds(quantity: Option<&Quantity<u32>>, field: &str, scope: Scope<'_>) -> R
     let value = scope
         .read(path.path())
         .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text())))?;
-    let seconds = value.as_u64().filter(|seconds| *seconds > 0).and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds =
+        value.as_u64().filter(|seconds| *seconds > 0).and_then(|seconds| u32::try_from(seconds).ok());
     seconds.map(Some).ok_or_else(|| {
         Failure::runtime(format!(
             "The {field} parameter does not reference a positive integer: {} == {value}",

@@ -40,7 +40,6 @@ pub use reference::ReferencePath;
 
 use ast::Route;
 use budget::Budget;
-use error::Fault;
 
 /// What the `$` of a path stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,26 +152,21 @@ impl Path {
     /// Where AWS and Jayway differ, AWS is followed: a path that is not definite finds `[]` instead
     /// of failing on a missing parent. A slice or index on something that is no array still fails.
     pub fn evaluate<'a>(&self, document: &'a Value) -> Result<Cow<'a, Value>, PathError> {
-        self.evaluate_within(document, &mut Budget::new())
-    }
-
-    fn evaluate_within<'a>(
-        &self,
-        document: &'a Value,
-        budget: &mut Budget,
-    ) -> Result<Cow<'a, Value>, PathError> {
         let result = match &self.engine {
             Engine::Plain => {
-                evaluate::walk_plain(&self.route, self.route.segments.len(), document).map(Cow::Borrowed)
+                return match evaluate::walk_plain(&self.route, self.route.segments.len(), document) {
+                    Ok(place) => Ok(Cow::Borrowed(place)),
+                    Err(fault) => Err(fault.describe(&self.route)),
+                };
             }
-            Engine::Library(query) => query.evaluate(&self.route, document, budget),
-            Engine::Own => evaluate::evaluate(&self.route, document, document, budget),
+            Engine::Library(query) => query.evaluate(&self.route, document, &mut Budget::new()),
+            Engine::Own => evaluate::evaluate(&self.route, document, document, &mut Budget::new()),
         };
         match result {
             Err(fault) if !self.is_definite() && fault.is_missing() => {
                 Ok(Cow::Owned(Value::Array(Vec::new())))
             }
-            other => other.map_err(|fault: Fault<'_>| fault.describe(&self.route)),
+            other => other.map_err(|fault| fault.describe(&self.route)),
         }
     }
 }

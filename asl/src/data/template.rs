@@ -171,8 +171,7 @@ fn compile_object(
 ) -> Template {
     let members: Vec<Member> =
         object.iter().filter_map(|(key, value)| compile_member(object, key, value, place, errors)).collect();
-    let literal =
-        |member: &Member| matches!(&member.value, MemberValue::Template(Template::Literal(_)));
+    let literal = |member: &Member| matches!(&member.value, MemberValue::Template(Template::Literal(_)));
     if members.len() == object.len() && members.iter().all(literal) {
         Template::Literal(source.clone())
     } else {

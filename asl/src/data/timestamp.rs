@@ -62,8 +62,7 @@ impl fmt::Display for Timestamp {
         let Some(time) = DateTime::<Utc>::from_timestamp_millis(self.milliseconds) else {
             return write!(f, "{}ms", self.milliseconds);
         };
-        let format =
-            if self.milliseconds % 1000 == 0 { SecondsFormat::Secs } else { SecondsFormat::Millis };
+        let format = if self.milliseconds % 1000 == 0 { SecondsFormat::Secs } else { SecondsFormat::Millis };
         f.write_str(&time.to_rfc3339_opts(format, true))
     }
 }

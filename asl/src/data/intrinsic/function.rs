@@ -1,7 +1,6 @@
 //! The names of the intrinsic functions and how many arguments each takes.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 /// What every intrinsic call begins with.
 pub(super) const PREFIX: &str = "States.";
@@ -97,28 +96,6 @@ impl Function {
     /// The function with this name; case matters.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|function| function.name() == name)
-    }
-
-    /// How many arguments a call may have. AWS ignores whatever `States.UUID` is given.
-    pub(super) fn arity(self) -> RangeInclusive<usize> {
-        match self {
-            Self::Array | Self::Uuid => 0..=usize::MAX,
-            Self::Format => 1..=usize::MAX,
-            Self::MathRandom => 2..=3,
-            Self::ArrayRange | Self::JsonMerge => 3..=3,
-            Self::ArrayPartition
-            | Self::ArrayContains
-            | Self::ArrayGetItem
-            | Self::Hash
-            | Self::MathAdd
-            | Self::StringSplit => 2..=2,
-            Self::StringToJson
-            | Self::JsonToString
-            | Self::ArrayLength
-            | Self::ArrayUnique
-            | Self::Base64Encode
-            | Self::Base64Decode => 1..=1,
-        }
     }
 }
 

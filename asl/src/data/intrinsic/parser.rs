@@ -46,9 +46,6 @@ impl<'a, P> Parser<'a, P> {
             return Err(self.error("expected '('"));
         }
         let arguments = self.arguments(function, level)?;
-        if !function.arity().contains(&arguments.len()) {
-            return Err(error_at(start, format!("wrong number of arguments for {function}")));
-        }
         Ok(Call { function, arguments })
     }
 

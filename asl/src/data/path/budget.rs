@@ -10,8 +10,9 @@ use super::pattern::Pattern;
 /// count as well.
 pub const STEPS_MAX: usize = 1_000_000;
 
-/// How deep one evaluation recurses, through document, filters and arguments together.
-pub const RECURSION_MAX: usize = 512;
+/// How deep one evaluation recurses, through document, filters and arguments together. Twice the
+/// depth of what serde_json parses; takes less than a megabyte of stack, even unoptimised.
+pub const RECURSION_MAX: usize = 256;
 
 /// The most bytes one evaluation copies out of the document, counted as they lie in memory.
 pub const OUTPUT_BYTES_MAX: usize = 32 * 1024 * 1024;
