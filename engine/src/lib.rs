@@ -6,6 +6,18 @@
 
 pub mod ids;
 
+pub mod arn;
+
+pub mod messages;
+
 pub mod ports;
 
+pub mod services;
+
+pub mod api;
+
 pub mod adapters;
+
+pub mod config;
+
+pub mod cli;

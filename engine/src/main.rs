@@ -1,2 +1,22 @@
-//! x
-fn main() {}
+//! The binary `warren`: reads the command line and hands over to its command.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use engine::cli::Cli;
+use engine::cli::output::Output;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,engine=info"));
+    let colour = Output::stderr().colour();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colour)
+        .compact()
+        .init();
+    cli.run().into()
+}

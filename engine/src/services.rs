@@ -1,23 +1,48 @@
 //! What runs: the transition loop, its timers, its callers.
 //!
 //! [`Core`] is what they share. A service is named by its role and knows only the ports.
+//!
+//! ```text
+//!   executions · callbacks        scheduler          task_runner
+//!     (for callers)                 │ timers            ▲   │
+//!        │ start, stop, answer      ▼                   │   ▼
+//!        ├──▶ store ◀──────── executor ──requests──▶ tasks.* · activities.*
+//!        └──▶ broker ────────▶  (Standard)  ◀──results──
+//!             broker ────────▶  express  (no store)
+//! ```
 
 use std::sync::Arc;
 
 use asl::limits::Limits;
+use asl::program::Resource;
+use connectors::Connector;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::arn::Home;
-use crate::ports::broker::Broker;
+use crate::ids::ExecutionId;
+use crate::ports::broker::{Broker, Queue};
 use crate::ports::catalog::Catalog;
 use crate::ports::clock::Clock;
 use crate::ports::store::Store;
 
+pub mod advance;
 pub mod callbacks;
+pub mod child_executions;
 pub mod executions;
+pub mod executor;
+pub mod express;
+pub mod forks;
+pub mod headers;
 pub mod programs;
+pub mod republish;
+pub mod scheduler;
+pub mod task_runner;
 pub mod tokens;
 
+use headers::Headers;
 use programs::Programs;
+use scheduler::NearTimer;
 use tokens::Tokens;
 
 /// What all services of an engine share.
@@ -34,12 +59,44 @@ pub struct Core {
     pub home: Home,
     /// Quotas.
     pub limits: Limits,
+    /// Bounds of the door.
+    pub admission: Admission,
+    /// What Task states can call, activities aside.
+    pub connectors: Vec<Arc<dyn Connector>>,
     /// Compiled definitions.
     pub programs: Programs,
+    /// Headers of executions.
+    pub headers: Headers,
     /// Task tokens.
     pub tokens: Tokens,
     /// Names this engine instance: its reply queue.
     pub engine: String,
+    /// Tells the scheduler of timers that fire soon.
+    pub near_timers: mpsc::UnboundedSender<NearTimer>,
+    /// Tells the task runner what nobody waits for any more. Best effort.
+    pub cancelled: broadcast::Sender<Cancelled>,
+    /// Tells who waits for the end of an execution. Best effort.
+    pub closed: broadcast::Sender<ExecutionId>,
+    /// Cancelled when this engine begins to stop.
+    pub stopping: CancellationToken,
+    /// Calls and children of Express executions that this engine waits for.
+    pub replies: express::Replies,
+}
+
+/// What the door lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// Open Standard executions; AWS allows a million.
+    pub open_executions_max: u64,
+    /// Express executions and their transitions that wait for a turn.
+    pub waiting_express_max: u64,
+}
+
+/// Work that nobody waits for any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Task ids beginning so: one task, all of a branch and below, or all of an execution.
+    pub prefix: String,
 }
 
 /// Something outside is away: the caller may try again.
@@ -51,4 +108,38 @@ pub enum Unavailable {
     /// The broker.
     #[error(transparent)]
     Broker(#[from] crate::ports::broker::Error),
+    /// A definition that was accepted cannot be run.
+    #[error("{0}")]
+    Definition(String),
+}
+
+impl From<programs::Error> for Unavailable {
+    fn from(error: programs::Error) -> Self {
+        match error {
+            programs::Error::Store(error) => Unavailable::Store(error),
+            programs::Error::Unusable(text) => Unavailable::Definition(text),
+        }
+    }
+}
+
+impl Core {
+    /// The queue that serves a resource; `None` if nothing does.
+    pub fn queue_for(&self, resource: &Resource) -> Option<Queue> {
+        if let Resource::Activity { arn } = resource {
+            return Some(Queue::activity(activity_name(arn)));
+        }
+        let connector = self.connectors.iter().find(|connector| connector.claims(resource))?;
+        Some(Queue::tasks(connector.name()))
+    }
+
+    /// Tells the task runner that nobody waits for these tasks any more.
+    pub fn cancel(&self, prefix: String) {
+        // No receiver means that nothing runs here.
+        let _ = self.cancelled.send(Cancelled { prefix });
+    }
+}
+
+/// The name in an activity's ARN.
+pub fn activity_name(arn: &str) -> &str {
+    arn.rsplit_once(":activity:").map_or(arn, |(_, name)| name)
 }

@@ -273,7 +273,8 @@ pub struct Last {
 }
 
 /// Decides, from what was left, what the parent's transition is. Pure; called inside the transaction.
-pub type OnFailed = Box<dyn FnOnce(Failed) -> Commit + Send>;
+/// `None` undoes the transaction: nothing changed, and the answer is [`Verdict::Stale`].
+pub type OnFailed = Box<dyn FnOnce(Failed) -> Option<Commit> + Send>;
 /// Decides, from what was open, what is appended. `None` leaves the execution as it is. Pure.
 pub type OnClose = Box<dyn FnOnce(Open) -> Option<Last> + Send>;
 
@@ -333,6 +334,9 @@ pub trait Store: Send + Sync {
 
     /// Branch rows with their last bodies; `None` where there is no such row. In the order asked.
     async fn branches(&self, keys: &[BranchKey]) -> Result<Vec<Option<StoredBranch>>, Error>;
+
+    /// The body of one transition of a branch; `None` where there is none.
+    async fn body(&self, key: &BranchKey, seq: u32) -> Result<Option<Bytes>, Error>;
 
     /// What a join reads, if the parent is still at this fence, runnable and all children have ended.
     async fn joined(&self, key: &BranchKey, fence: Fence) -> Result<Option<Joined>, Error>;

@@ -1,1 +1,277 @@
 //! Starting and stopping executions: what a caller waits for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use asl::branch::{Branch, BranchPath, EventRef, Run};
+use asl::data::Failure;
+use asl::data::failure::names;
+use asl::data::timestamp::Timestamp;
+use asl::definition::WorkflowType;
+use asl::history::{EventKind, HistoryEvent};
+use asl::rehearsal::history_full;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::ids::ExecutionId;
+use crate::messages::{Body, Header, encode};
+use crate::ports::catalog::Machine;
+use crate::ports::store::{
+    Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started,
+};
+use crate::services::advance::{After, transition};
+use crate::services::programs::Compiled;
+use crate::services::{Core, Unavailable};
+
+/// A year, after which a Standard execution times out (AWS quota).
+const STANDARD_SECONDS_MAX: u32 = 31_536_000;
+
+/// What a start needs.
+#[derive(Debug, Clone)]
+pub struct StartRequest {
+    /// The machine, with the revision to run.
+    pub machine: Machine,
+    /// A valid name, if the caller gave one.
+    pub name: Option<String>,
+    /// The input.
+    pub input: Value,
+    /// The input as the caller wrote it.
+    pub input_text: String,
+}
+
+/// An execution that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartedExecution {
+    /// Its ARN.
+    pub arn: String,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+/// Why an execution was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another one has the name.
+    #[error("failed to start: the execution {arn} exists")]
+    AlreadyExists {
+        /// The other one.
+        arn: String,
+    },
+    /// The machine is gone.
+    #[error("failed to start: the state machine is gone")]
+    NoMachine,
+    /// Too much is going on.
+    #[error("{0}")]
+    Throttled(String),
+    /// The definition that was stored cannot be run.
+    #[error("failed to start: {0}")]
+    Definition(String),
+    /// Something is away.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+impl<E: Into<Unavailable>> From<E> for StartError {
+    fn from(error: E) -> Self {
+        match error.into() {
+            Unavailable::Definition(text) => StartError::Definition(text),
+            other => StartError::Unavailable(other),
+        }
+    }
+}
+
+/// A synchronous execution that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncOutcome {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub stopped_at: Timestamp,
+    /// How it ended.
+    pub end: SyncEnd,
+}
+
+/// How a synchronous execution ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SyncEnd {
+    /// With this output: JSON text.
+    Succeeded(String),
+    /// With this error.
+    Failed(Failure),
+    /// It took too long.
+    TimedOut,
+}
+
+impl Core {
+    /// Starts an execution: Standard, or Express without waiting for its end. A Standard start that is
+    /// repeated with the same name and input while the first one runs answers that one.
+    pub async fn start_execution(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+        match request.machine.workflow_type {
+            WorkflowType::Standard => self.start_standard(request).await,
+            WorkflowType::Express => self.start_express(request).await,
+        }
+    }
+
+    async fn start_standard(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+        let open = self.catalog.running().await?;
+        if open >= self.admission.open_executions_max {
+            return Err(StartError::Throttled(format!(
+                "{open} executions are open, which is the limit (limits.open_executions_max)"
+            )));
+        }
+        let machine = &request.machine;
+        let compiled = self.programs.get(self.catalog.as_ref(), machine.revision.id).await?;
+        let (header, branch, event) = self.begin(&request, &compiled);
+        let body = Body { events: vec![event], value: Some(branch.clone()), request: None, end: None };
+        let started_at = header.started_at;
+        let seconds = compiled.program.timeout_seconds.unwrap_or(STANDARD_SECONDS_MAX);
+        let outcome = self
+            .store
+            .start(NewExecution {
+                id: header.id,
+                machine: machine.id,
+                machine_name: machine.name.clone(),
+                revision: machine.revision.id,
+                name: header.name.clone(),
+                input_hash: Sha256::digest(request.input.to_string()).into(),
+                started_at,
+                deadline: Some(started_at.plus_seconds(i64::from(seconds.min(STANDARD_SECONDS_MAX)))),
+                history: HistoryRow { events: 1, body: encode(&body) },
+            })
+            .await?;
+        let arn = self.home.execution(&machine.name, &header.name);
+        match outcome {
+            Started::Created(fence) => {
+                let first = transition(&header, &BranchPath::root(), fence, branch, None);
+                self.headers.keep(&Arc::new(header));
+                // The execution stands: what is not published now, the row asks for later.
+                if let Err(error) = self.publish(vec![first]).await {
+                    tracing::warn!(%error, %arn, "the first transition is late");
+                }
+                Ok(StartedExecution { arn, started_at })
+            }
+            Started::NoMachine => Err(StartError::NoMachine),
+            Started::NameTaken { input_hash, status: ExecutionStatus::Running, started_at, .. }
+                if input_hash == <[u8; 32]>::from(Sha256::digest(request.input.to_string())) =>
+            {
+                Ok(StartedExecution { arn, started_at })
+            }
+            Started::NameTaken { .. } => Err(StartError::AlreadyExists { arn }),
+        }
+    }
+
+    /// The header of a new execution, its root branch and its first event.
+    pub(super) fn begin(&self, request: &StartRequest, compiled: &Compiled) -> (Header, Branch, HistoryEvent) {
+        let id = ExecutionId::new();
+        let started_at = self.clock.now();
+        let header = Header {
+            id,
+            revision: request.machine.revision.id,
+            machine_name: request.machine.name.clone(),
+            name: request.name.clone().unwrap_or_else(|| id.to_string()),
+            started_at,
+            input: compiled.reads_execution_input.then(|| request.input.clone()),
+        };
+        let facts = self.facts(&header, compiled);
+        let path = BranchPath::root();
+        let run = Run { program: &compiled.program, execution: &facts, limits: &self.limits, path: &path };
+        let (branch, event) =
+            Branch::start(&run, request.input.clone(), request.input_text.clone(), started_at);
+        (header, branch, event)
+    }
+
+    /// Stops a Standard execution. Answers when it stopped: now, or before if it was closed already.
+    pub async fn stop_execution(
+        &self,
+        id: ExecutionId,
+        failure: Failure,
+    ) -> Result<Option<Timestamp>, Unavailable> {
+        self.close(id, ExecutionStatus::Aborted, failure, EventKind::ExecutionAborted).await?;
+        let execution = self.catalog.execution_by_id(id).await?;
+        Ok(execution.and_then(|execution| execution.stopped_at))
+    }
+
+    /// Fails an execution that cannot go on for a reason of the service.
+    pub async fn fail_execution(&self, id: ExecutionId, failure: Failure) -> Result<(), Unavailable> {
+        tracing::error!(%id, cause = failure.cause.as_deref().unwrap_or_default(), "an execution cannot go on");
+        self.close(id, ExecutionStatus::Failed, failure, EventKind::ExecutionFailed).await?;
+        Ok(())
+    }
+
+    /// Fails an execution whose history has no room for a transition: as many of its events as fit, then
+    /// `ExecutionFailed` as the last one there can be.
+    pub async fn close_full(&self, after: &After) -> Result<(), Unavailable> {
+        let events_max = self.limits.history_events_max;
+        let (path, events) = (after.path.clone(), after.events.clone());
+        let seq = self.next_seq(after).await?;
+        let at = self.clock.now();
+        let id = after.header.id;
+        let decide = Box::new(move |open: Open| Some(fill(open, &path, seq, events, events_max, at)));
+        if self.store.close(id, decide).await? {
+            self.execution_is_over(id);
+        }
+        Ok(())
+    }
+
+    /// The `seq` of the transition that found no room.
+    async fn next_seq(&self, after: &After) -> Result<u32, Unavailable> {
+        let key = crate::ports::store::BranchKey { execution: after.header.id, branch: after.path.clone() };
+        Ok(self.branch(&key).await?.map_or(0, |row| row.fence.seq) + 1)
+    }
+
+    /// Waits for the end of a Standard execution.
+    pub async fn execution_ended(
+        &self,
+        id: ExecutionId,
+    ) -> Result<Option<crate::ports::catalog::Execution>, Unavailable> {
+        /// An end that was not announced here is found after this long.
+        const LOOK_AGAIN: Duration = Duration::from_secs(2);
+        let mut closed = self.closed.subscribe();
+        loop {
+            let execution = self.catalog.execution_by_id(id).await?;
+            if execution.as_ref().is_none_or(|execution| execution.status != ExecutionStatus::Running) {
+                return Ok(execution);
+            }
+            let announced = async { while closed.recv().await.is_ok_and(|other| other != id) {} };
+            // Late or never, the next look finds it.
+            let _ = tokio::time::timeout(LOOK_AGAIN, announced).await;
+        }
+    }
+}
+
+/// Cuts a transition's events to what fits, and closes the execution with the event of the limit.
+fn fill(
+    open: Open,
+    path: &BranchPath,
+    seq: u32,
+    mut events: Vec<HistoryEvent>,
+    events_max: u64,
+    at: Timestamp,
+) -> Last {
+    let room = events_max.saturating_sub(open.events + 1);
+    events.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+    let failure = history_full(events_max);
+    let previous = events.len().checked_sub(1).map(|offset| EventRef {
+        branch: path.clone(),
+        seq,
+        offset: u16::try_from(offset).unwrap_or(u16::MAX),
+    });
+    let error = Some(names::RUNTIME.to_owned());
+    let failed = HistoryEvent { at, previous, kind: EventKind::ExecutionFailed(failure) };
+    let closing = Closing { status: ExecutionStatus::Failed, at, error };
+    if path.is_root() {
+        events.push(failed);
+        return super::scheduler::last(seq, events, closing);
+    }
+    let mut last = super::scheduler::last(open.root.fence.seq + 1, vec![failed], closing);
+    let row = HistoryRow {
+        events: u16::try_from(events.len()).unwrap_or(u16::MAX),
+        body: encode(&Body { events, value: None, request: None, end: None }),
+    };
+    last.rows.insert(0, (path.clone(), seq, row));
+    last
+}

@@ -1,0 +1,96 @@
+//! Walks over branch rows: those whose time has come, and all.
+
+use asl::data::timestamp::Timestamp;
+use bytes::Bytes;
+use sqlx::query;
+use sqlx::sqlite::SqliteConnection;
+
+use super::failure::failure;
+use super::rows::{blob, branch_columns, bytes, decode_stored, last_history, load_with_bodies};
+use crate::ports::store::{BranchKey, Error, StoredBranch};
+
+/// See [`Store::claim_due`](crate::ports::store::Store::claim_due). The earliest come first.
+pub(super) async fn claim(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    again_after_ms: i64,
+    limit: u32,
+) -> Result<Vec<StoredBranch>, Error> {
+    const FIND: &str = concat!(
+        "SELECT ",
+        branch_columns!(),
+        ", h.body FROM branches b",
+        last_history!(),
+        "WHERE b.due <= ?1 ORDER BY b.due, b.execution, b.branch LIMIT ?2"
+    );
+    const CLAIM: &str = "
+        UPDATE branches SET due = ?3 WHERE (execution, branch) IN (
+            SELECT execution, branch FROM branches
+            WHERE due <= ?1 ORDER BY due, execution, branch LIMIT ?2)";
+    let again = now.plus_milliseconds(again_after_ms);
+    let find = query(FIND).bind(now.milliseconds()).bind(i64::from(limit));
+    let rows = find.fetch_all(&mut *connection).await.map_err(failure)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let claim = query(CLAIM).bind(now.milliseconds()).bind(i64::from(limit)).bind(again.milliseconds());
+    claim.execute(connection).await.map_err(failure)?;
+    let mut claimed = rows.iter().map(decode_stored).collect::<Result<Vec<_>, _>>()?;
+    for branch in &mut claimed {
+        branch.state.due = Some(again);
+    }
+    Ok(claimed)
+}
+
+/// See [`Store::branches`](crate::ports::store::Store::branches).
+pub(super) async fn branches(
+    connection: &mut SqliteConnection,
+    keys: &[BranchKey],
+) -> Result<Vec<Option<StoredBranch>>, Error> {
+    let mut branches = vec![None; keys.len()];
+    for (position, row, body) in load_with_bodies(connection, keys.iter()).await? {
+        if let Some(slot) = branches.get_mut(position) {
+            *slot = Some(row.stored(body));
+        }
+    }
+    Ok(branches)
+}
+
+/// See [`Store::live_branches`](crate::ports::store::Store::live_branches).
+pub(super) async fn live(
+    connection: &mut SqliteConnection,
+    after: Option<&BranchKey>,
+    limit: u32,
+) -> Result<Vec<StoredBranch>, Error> {
+    const LIVE: &str = concat!(
+        "SELECT ",
+        branch_columns!(),
+        ", h.body FROM branches b",
+        last_history!(),
+        "WHERE (b.execution, b.branch) > (?1, ?2) ORDER BY b.execution, b.branch LIMIT ?3"
+    );
+    // Nothing sorts before the empty ones, and no row has them.
+    let (execution, branch) = match after {
+        Some(key) => (blob(key.execution.0), key.branch.to_string()),
+        None => (Vec::new(), String::new()),
+    };
+    let live = query(LIVE).bind(execution).bind(branch).bind(i64::from(limit));
+    live.fetch_all(connection).await.map_err(failure)?.iter().map(decode_stored).collect()
+}
+
+/// See [`Store::body`](crate::ports::store::Store::body).
+pub(super) async fn body(
+    connection: &mut SqliteConnection,
+    key: &BranchKey,
+    seq: u32,
+) -> Result<Option<Bytes>, Error> {
+    const BODY: &str = "SELECT body FROM history WHERE execution = ?1 AND branch = ?2 AND seq = ?3";
+    let found = query(BODY)
+        .bind(key.execution.0.as_bytes().as_slice())
+        .bind(key.branch.as_str())
+        .bind(i64::from(seq))
+        .fetch_optional(connection)
+        .await
+        .map_err(failure)?;
+    found.map(|row| bytes(&row, 0)).transpose()
+}

@@ -1,0 +1,287 @@
+//! Execution rows: made, counted, closed, listed.
+
+use std::collections::BTreeMap;
+
+use asl::data::timestamp::Timestamp;
+use sqlx::query;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::failure::{corrupt, failure};
+use super::history::{Appended, append};
+use super::rows::{self, Range, Row, blob, hex, id, json, maybe_time, number, signed, text, time};
+use crate::ids::{ExecutionId, MachineId, RevisionId};
+use crate::ports::catalog::{Execution, ExecutionFilter, Page};
+use crate::ports::store::{
+    BranchKey, Closing, Error, ExecutionStatus, HistoryRow, Last, NewExecution, OnClose, Open, Phase, Started,
+};
+
+/// How long after a commit that no delivery stands behind the scheduler looks after its row.
+pub(super) const OUTBOX_MILLISECONDS: i64 = 10_000;
+
+fn status_number(status: ExecutionStatus) -> u8 {
+    match status {
+        ExecutionStatus::Running => 0,
+        ExecutionStatus::Succeeded => 1,
+        ExecutionStatus::Failed => 2,
+        ExecutionStatus::TimedOut => 3,
+        ExecutionStatus::Aborted => 4,
+    }
+}
+
+fn status(number: u8) -> Result<ExecutionStatus, Error> {
+    Ok(match number {
+        0 => ExecutionStatus::Running,
+        1 => ExecutionStatus::Succeeded,
+        2 => ExecutionStatus::Failed,
+        3 => ExecutionStatus::TimedOut,
+        4 => ExecutionStatus::Aborted,
+        _ => return Err(corrupt(format_args!("{number} is no status"))),
+    })
+}
+
+/// See [`Store::start`](crate::ports::store::Store::start).
+pub(super) async fn start(
+    connection: &mut SqliteConnection,
+    execution: NewExecution,
+    now: Timestamp,
+) -> Result<Started, Error> {
+    let machine = query("SELECT 1 FROM machines WHERE id = ?1").bind(blob(execution.machine.0));
+    if machine.fetch_optional(&mut *connection).await.map_err(failure)?.is_none() {
+        return Ok(Started::NoMachine);
+    }
+    if let Some(holder) = name_holder(connection, &execution).await? {
+        return Ok(holder);
+    }
+    insert(connection, &execution).await?;
+    let key = BranchKey { execution: execution.id, branch: asl::branch::BranchPath::root() };
+    let mut root = Row::new(key, Phase::Runnable, now);
+    root.state.due = Some(now.plus_milliseconds(OUTBOX_MILLISECONDS));
+    root.events = execution.history.events.into();
+    rows::put(connection, std::iter::once(&root)).await?;
+    let HistoryRow { events, body } = execution.history;
+    let first =
+        Appended { execution: execution.id, branch: root.key.branch, seq: 0, first_id: 1, events, body };
+    append(connection, &[first]).await?;
+    Ok(Started::Created(root.fence))
+}
+
+async fn name_holder(
+    connection: &mut SqliteConnection,
+    execution: &NewExecution,
+) -> Result<Option<Started>, Error> {
+    const HOLDER: &str = "
+        SELECT id, input_hash, status, started_at FROM executions
+        WHERE machine_name = ?1 AND name = ?2 AND machine = ?3";
+    let holder = query(HOLDER).bind(execution.machine_name.clone()).bind(execution.name.clone());
+    let found = holder.bind(blob(execution.machine.0)).fetch_optional(connection).await.map_err(failure)?;
+    let Some(row) = found else { return Ok(None) };
+    let hash: &[u8] = sqlx::Row::try_get(&row, 1).map_err(failure)?;
+    Ok(Some(Started::NameTaken {
+        id: ExecutionId(id(&row, 0)?),
+        input_hash: hash.try_into().map_err(corrupt)?,
+        status: status(number(&row, 2)?)?,
+        started_at: time(&row, 3)?,
+    }))
+}
+
+async fn insert(connection: &mut SqliteConnection, execution: &NewExecution) -> Result<(), Error> {
+    const INSERT: &str = "
+        INSERT INTO executions (id, events, machine, machine_name, revision, name, input_hash, status,
+                                started_at, deadline)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9)";
+    let insert = query(INSERT)
+        .bind(blob(execution.id.0))
+        .bind(i64::from(execution.history.events))
+        .bind(blob(execution.machine.0))
+        .bind(execution.machine_name.clone())
+        .bind(blob(execution.revision.0))
+        .bind(execution.name.clone())
+        .bind(execution.input_hash.to_vec())
+        .bind(execution.started_at.milliseconds())
+        .bind(execution.deadline.map(Timestamp::milliseconds));
+    insert.execute(connection).await.map_err(failure)?;
+    Ok(())
+}
+
+/// What a transaction does to an execution that runs.
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// Recorded so far.
+    pub(super) events: u64,
+    pub(super) closing: Option<Closing>,
+}
+
+/// The executions among `ids` that run.
+pub(super) async fn tallies(
+    connection: &mut SqliteConnection,
+    ids: impl Iterator<Item = ExecutionId>,
+) -> Result<BTreeMap<ExecutionId, Tally>, Error> {
+    const TALLIES: &str = "
+        SELECT x.id, x.events FROM json_each(?1) k CROSS JOIN executions x
+        ON x.id = unhex(k.value) WHERE x.status = 0";
+    let ids: Vec<_> = ids.map(|id| hex(id.0)).collect();
+    let found = query(TALLIES).bind(json(&ids)?).fetch_all(connection).await.map_err(failure)?;
+    let decode = |row| Ok((ExecutionId(id(row, 0)?), Tally { events: number(row, 1)?, closing: None }));
+    found.iter().map(decode).collect()
+}
+
+/// Writes counts and closings.
+pub(super) async fn put(
+    connection: &mut SqliteConnection,
+    tallies: &BTreeMap<ExecutionId, Tally>,
+) -> Result<(), Error> {
+    // Apart from the closings, so that a plain transition touches no index.
+    const COUNT: &str = "
+        UPDATE executions SET events = c.value ->> 1 FROM json_each(?1) c WHERE executions.id = unhex(c.value ->> 0)";
+    const CLOSE: &str = "
+        UPDATE executions SET status = c.value ->> 1, stopped_at = c.value ->> 2, error = c.value ->> 3
+        FROM json_each(?1) c WHERE executions.id = unhex(c.value ->> 0)";
+    let counts: Vec<_> = tallies.iter().map(|(id, tally)| (hex(id.0), tally.events)).collect();
+    query(COUNT).bind(json(&counts)?).execute(&mut *connection).await.map_err(failure)?;
+    let closing = |(id, tally): (&ExecutionId, &Tally)| {
+        let closing = tally.closing.clone()?;
+        Some((hex(id.0), status_number(closing.status), closing.at, closing.error))
+    };
+    let closings: Vec<_> = tallies.iter().filter_map(closing).collect();
+    if !closings.is_empty() {
+        query(CLOSE).bind(json(&closings)?).execute(connection).await.map_err(failure)?;
+    }
+    Ok(())
+}
+
+/// See [`Store::close`](crate::ports::store::Store::close).
+pub(super) async fn close(
+    connection: &mut SqliteConnection,
+    execution: ExecutionId,
+    decide: OnClose,
+) -> Result<bool, Error> {
+    let mut tallies = tallies(connection, std::iter::once(execution)).await?;
+    let Some(tally) = tallies.get_mut(&execution) else { return Ok(false) };
+    let key = BranchKey { execution, branch: asl::branch::BranchPath::root() };
+    let found = rows::load_with_bodies(connection, std::iter::once(&key)).await?.pop();
+    let (_, root, body) = found.ok_or_else(|| corrupt(format_args!("running {execution} has no root")))?;
+    let Some(last) = decide(Open { root: root.stored(body), events: tally.events }) else {
+        return Ok(false);
+    };
+    let Last { rows, closing } = last;
+    let mut appended = Vec::new();
+    for (branch, seq, HistoryRow { events, body }) in rows {
+        appended.push(Appended { execution, branch, seq, first_id: tally.events + 1, events, body });
+        tally.events += u64::from(events);
+    }
+    tally.closing = Some(closing);
+    append(connection, &appended).await?;
+    put(connection, &tallies).await?;
+    rows::delete(connection, &[Range::whole(execution)]).await?;
+    Ok(true)
+}
+
+/// See [`Store::overdue`](crate::ports::store::Store::overdue).
+pub(super) async fn overdue(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<ExecutionId>, Error> {
+    const OVERDUE: &str = "
+        SELECT id FROM executions WHERE status = 0 AND deadline <= ?1 ORDER BY deadline, id LIMIT ?2";
+    let overdue = query(OVERDUE).bind(now.milliseconds()).bind(i64::from(limit));
+    let found = overdue.fetch_all(connection).await.map_err(failure)?;
+    found.iter().map(|row| id(row, 0).map(ExecutionId)).collect()
+}
+
+/// How many run.
+pub(super) async fn running(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    let count = query("SELECT count(*) FROM executions WHERE status = 0");
+    number(&count.fetch_one(connection).await.map_err(failure)?, 0)
+}
+
+/// The columns that [`decode`] reads.
+macro_rules! execution_columns {
+    () => {
+        "SELECT id, machine, machine_name, revision, name, status, started_at, stopped_at, error FROM executions "
+    };
+}
+
+fn decode(row: &SqliteRow) -> Result<Execution, Error> {
+    Ok(Execution {
+        id: ExecutionId(id(row, 0)?),
+        machine: MachineId(id(row, 1)?),
+        machine_name: text(row, 2)?,
+        revision: RevisionId(id(row, 3)?),
+        name: text(row, 4)?,
+        status: status(number(row, 5)?)?,
+        started_at: time(row, 6)?,
+        stopped_at: maybe_time(row, 7)?,
+        error: sqlx::Row::try_get(row, 8).map_err(failure)?,
+    })
+}
+
+/// The execution with these names. A machine made again under its old name may have used a name again: the
+/// newest counts.
+pub(super) async fn by_name(
+    connection: &mut SqliteConnection,
+    machine_name: &str,
+    name: &str,
+) -> Result<Option<Execution>, Error> {
+    const BY_NAME: &str = concat!(
+        execution_columns!(),
+        "WHERE machine_name = ?1 AND name = ?2 ORDER BY started_at DESC, id DESC LIMIT 1"
+    );
+    let find = query(BY_NAME).bind(machine_name.to_owned()).bind(name.to_owned());
+    find.fetch_optional(connection).await.map_err(failure)?.as_ref().map(decode).transpose()
+}
+
+/// The execution with this id.
+pub(super) async fn by_id(
+    connection: &mut SqliteConnection,
+    id: ExecutionId,
+) -> Result<Option<Execution>, Error> {
+    const BY_ID: &str = concat!(execution_columns!(), "WHERE id = ?1");
+    let found = query(BY_ID).bind(blob(id.0)).fetch_optional(connection).await.map_err(failure)?;
+    found.as_ref().map(decode).transpose()
+}
+
+/// See [`Catalog::executions`](crate::ports::catalog::Catalog::executions). A page begins below an id, so
+/// later starts, which have higher ids, shift nothing.
+pub(super) async fn list(
+    connection: &mut SqliteConnection,
+    filter: &ExecutionFilter,
+    limit: u32,
+    from: Option<&str>,
+) -> Result<Page<Execution>, Error> {
+    const ALL: &str =
+        concat!(execution_columns!(), "WHERE machine = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3");
+    const WITH_STATUS: &str = concat!(
+        execution_columns!(),
+        "WHERE machine = ?1 AND id < ?2 AND status = ?4 ORDER BY id DESC LIMIT ?3"
+    );
+    let below = match from {
+        // Longer than any id with the same bytes, so above the highest.
+        None => vec![0xff; 17],
+        Some(from) => blob(from.parse::<ExecutionId>().map_err(|_| unreadable(from))?.0),
+    };
+    // One more than asked tells whether there is a next page.
+    let statement = if filter.status.is_some() { WITH_STATUS } else { ALL };
+    let mut list =
+        query(statement).bind(blob(filter.machine.0)).bind(below).bind(signed(u64::from(limit) + 1));
+    if let Some(status) = filter.status {
+        list = list.bind(i64::from(status_number(status)));
+    }
+    let found = list.fetch_all(connection).await.map_err(failure)?;
+    let items = found.iter().map(decode).collect::<Result<_, _>>()?;
+    Ok(page(items, limit, |execution| execution.id.to_string()))
+}
+
+/// Cuts off the one item that was read to see whether there are more.
+pub(super) fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> String) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(place);
+    Page { items, next }
+}
+
+/// For a place in a list that no page of ours named.
+pub(super) fn unreadable(place: &str) -> Error {
+    corrupt(format_args!("'{place}' is no place in a list"))
+}

@@ -1,0 +1,104 @@
+//! The AWS Step Functions API: AWS JSON 1.0 over HTTP (api.md §§1-3, 8).
+//!
+//! ```text
+//!   POST / ─▶ protocol ─▶ parameters ─▶ one file per resource ─▶ services, catalog
+//!             body, action  the model's     rules of the action
+//!             answers,      constraints
+//!             errors
+//! ```
+//!
+//! Any host name is served (SDKs put `sync-` before it for some actions) and no signature is asked for.
+//! A handler runs as long as its caller waits and is dropped with it, so it never holds what a vanished
+//! caller would take along: see [`hand_over`].
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use uuid::Uuid;
+
+use crate::services::Core;
+
+mod protocol;
+
+mod errors;
+mod parameters;
+
+mod definitions;
+mod lookup;
+mod names;
+mod pages;
+mod settings;
+
+mod activities;
+mod executions;
+mod hand_over;
+mod history;
+mod state_machines;
+mod tasks;
+
+use errors::ApiError;
+use hand_over::Reply;
+use parameters::{Action, Parameters};
+
+/// The API as an HTTP service, and `GET /healthz`.
+pub fn router(core: Arc<Core>) -> Router {
+    Router::new().route("/", post(serve)).route("/healthz", get(healthy)).with_state(core)
+}
+
+async fn healthy() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"ok"}"#)
+}
+
+async fn serve(State(core): State<Arc<Core>>, request: Request) -> Response {
+    let id = Uuid::new_v4();
+    match take(core, request).await {
+        Ok(reply) => protocol::success(id, reply),
+        Err(error) => {
+            tracing::debug!(request = %id, code = error.code(), "a request is refused");
+            protocol::failure(id, &error)
+        }
+    }
+}
+
+async fn take(core: Arc<Core>, request: Request) -> Result<Reply, ApiError> {
+    let (head, body) = request.into_parts();
+    // The body is read in any case: a connection with an unread body cannot be used again.
+    let body = protocol::read(body).await;
+    let action = protocol::action(&head.headers)?;
+    let parameters = Parameters::check(action.members(), protocol::object(&body?)?)?;
+    act(core, action, parameters).await
+}
+
+async fn act(core: Arc<Core>, action: Action, parameters: Parameters) -> Result<Reply, ApiError> {
+    let core_ref = &*core;
+    let answer = match action {
+        Action::CreateStateMachine => state_machines::create(core_ref, parameters).await,
+        Action::UpdateStateMachine => state_machines::update(core_ref, parameters).await,
+        Action::DeleteStateMachine => state_machines::delete(core, &parameters).await,
+        Action::DescribeStateMachine => state_machines::describe(core_ref, &parameters).await,
+        Action::ListStateMachines => state_machines::list(core_ref, &parameters).await,
+        Action::ValidateStateMachineDefinition => definitions::validate(&parameters),
+        Action::StartExecution => executions::start(core_ref, parameters).await,
+        Action::StartSyncExecution => executions::start_sync(core_ref, parameters).await,
+        Action::StopExecution => executions::stop(core_ref, &parameters).await,
+        Action::DescribeExecution => executions::describe(core_ref, &parameters).await,
+        Action::DescribeStateMachineForExecution => {
+            state_machines::describe_for_execution(core_ref, &parameters).await
+        }
+        Action::ListExecutions => executions::list(core_ref, &parameters).await,
+        Action::GetExecutionHistory => history::get(core_ref, &parameters).await,
+        Action::CreateActivity => activities::create(core_ref, &parameters).await,
+        Action::DeleteActivity => activities::delete(core_ref, &parameters).await,
+        Action::DescribeActivity => activities::describe(core_ref, &parameters).await,
+        Action::ListActivities => activities::list(core_ref, &parameters).await,
+        Action::GetActivityTask => return activities::take_task(core_ref, &parameters).await,
+        Action::SendTaskSuccess => tasks::succeed(core_ref, &parameters).await,
+        Action::SendTaskFailure => tasks::fail(core_ref, &parameters).await,
+        Action::SendTaskHeartbeat => tasks::heartbeat(core_ref, &parameters).await,
+    };
+    answer.map(Reply::Json)
+}

@@ -1,0 +1,272 @@
+//! State machines and their revisions (api.md §3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use asl::data::Failure;
+use asl::definition::WorkflowType;
+use serde_json::{Map, Value, json};
+
+use super::definitions::{accept, type_word, workflow_type};
+use super::errors::ApiError;
+use super::lookup::{self, MachineArn};
+use super::names;
+use super::pages::PageRequest;
+use super::parameters::Parameters;
+use super::settings::Settings;
+use crate::ids::{MachineId, RevisionId};
+use crate::ports::catalog::{Created, ExecutionFilter, Machine, Revision};
+use crate::ports::store::ExecutionStatus;
+use crate::services::{Core, Unavailable};
+
+/// Executions that the end of a machine stops at a time.
+const STOPPED_PER_PAGE: u32 = 100;
+/// Between two attempts to stop them while the store is away.
+const STOP_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often that is tried before the executions are left to run on.
+const STOP_ATTEMPTS_MAX: u32 = 600;
+
+/// CreateStateMachine. The same machine again answers the one that is there; role and tags may differ.
+pub async fn create(core: &Core, mut parameters: Parameters) -> Result<Value, ApiError> {
+    let name = parameters.required("name").to_owned();
+    names::check(&name)?;
+    let role_arn = role(parameters.required("roleArn"))?;
+    let settings = Settings::read(&parameters)?;
+    refuse_versions(&parameters)?;
+    let workflow_type = workflow_type(&parameters);
+    let definition = parameters.take_text("definition").unwrap_or_default();
+    accept(&definition, workflow_type)?;
+    let now = core.clock.now();
+    let revision = Revision {
+        id: RevisionId::new(),
+        initial: true,
+        definition,
+        role_arn,
+        settings: settings.to_stored(),
+        created_at: now,
+    };
+    let machine = Machine { id: MachineId::new(), name, workflow_type, created_at: now, revision };
+    let created_at = match core.catalog.create_machine(machine.clone()).await? {
+        Created::New => now,
+        Created::Exists(present) if is_same(&present, &machine, &settings)? => present.created_at,
+        Created::Exists(present) => {
+            let arn = core.home.state_machine(&present.name);
+            let message = format!("State Machine Already Exists: '{arn}'");
+            return Err(ApiError::new("StateMachineAlreadyExists", message));
+        }
+    };
+    let arn = core.home.state_machine(&machine.name);
+    Ok(json!({"stateMachineArn": arn, "creationDate": created_at.seconds()}))
+}
+
+/// Definitions are compared as text, as on AWS.
+fn is_same(present: &Machine, asked: &Machine, settings: &Settings) -> Result<bool, ApiError> {
+    Ok(present.workflow_type == asked.workflow_type
+        && present.revision.definition == asked.revision.definition
+        && Settings::stored(&present.revision.settings)?.is_like(settings))
+}
+
+/// UpdateStateMachine. What changes nothing makes no revision.
+pub async fn update(core: &Core, mut parameters: Parameters) -> Result<Value, ApiError> {
+    let arn = parameters.required("stateMachineArn").to_owned();
+    let machine = lookup::machine(core, &arn).await?;
+    const CHANGES: [&str; 5] =
+        ["definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration"];
+    if !CHANGES.iter().any(|name| parameters.has(name)) {
+        let message = "Either the definition, the role ARN, the LoggingConfiguration, \
+                       or the TracingConfiguration must be specified";
+        return Err(ApiError::new("MissingRequiredParameter", message));
+    }
+    refuse_versions(&parameters)?;
+    let role_arn = parameters.text("roleArn").map(role).transpose()?;
+    let before = Settings::stored(&machine.revision.settings)?;
+    let settings = before.clone().changed(&parameters)?;
+    let definition = parameters.take_text("definition");
+    if let Some(definition) = &definition {
+        accept(definition, machine.workflow_type)?;
+    }
+    let present = &machine.revision;
+    let revision = Revision {
+        id: RevisionId::new(),
+        initial: false,
+        definition: definition.unwrap_or_else(|| present.definition.clone()),
+        role_arn: role_arn.unwrap_or_else(|| present.role_arn.clone()),
+        settings: settings.to_stored(),
+        created_at: core.clock.now(),
+    };
+    let unchanged = revision.definition == present.definition
+        && revision.role_arn == present.role_arn
+        && settings.is_like(&before);
+    if unchanged {
+        return Ok(updated(present));
+    }
+    let answer = updated(&revision);
+    match core.catalog.update_machine(machine.id, revision).await? {
+        true => Ok(answer),
+        false => Err(ApiError::no_machine(&arn)),
+    }
+}
+
+fn updated(revision: &Revision) -> Value {
+    let mut answer = Map::new();
+    answer.insert("updateDate".into(), revision.created_at.seconds().into());
+    show_revision_id(revision, &mut answer);
+    Value::Object(answer)
+}
+
+/// DeleteStateMachine. Deleting what is gone is no error. Its executions are stopped afterwards.
+pub async fn delete(core: Arc<Core>, parameters: &Parameters) -> Result<Value, ApiError> {
+    let arn = parameters.required("stateMachineArn");
+    let name = match lookup::machine_arn(&core, arn)? {
+        MachineArn::Machine(name) => name,
+        MachineArn::Elsewhere => return Ok(json!({})),
+        MachineArn::Labelled => return Err(ApiError::labelled(arn)),
+        MachineArn::Qualified => {
+            let message = format!("Give the ARN of a state machine, not of a version or an alias: '{arn}'");
+            return Err(ApiError::validation(message));
+        }
+    };
+    if let Some(machine) = core.catalog.machine(name).await?
+        && core.catalog.delete_machine(machine.id).await?
+        && machine.workflow_type == WorkflowType::Standard
+    {
+        tokio::spawn(stop_executions(core, machine.id));
+    }
+    Ok(json!({}))
+}
+
+/// Stops what runs of a machine that is gone. No new execution can start by then.
+async fn stop_executions(core: Arc<Core>, machine: MachineId) {
+    for _ in 0..STOP_ATTEMPTS_MAX {
+        match stop_all(&core, machine).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%machine, %error, "the executions of a deleted state machine are not stopped yet");
+                tokio::time::sleep(STOP_AGAIN_AFTER).await;
+            }
+        }
+    }
+    tracing::error!(%machine, "executions of a deleted state machine run on");
+}
+
+async fn stop_all(core: &Core, machine: MachineId) -> Result<(), Unavailable> {
+    let filter = ExecutionFilter { machine, status: Some(ExecutionStatus::Running) };
+    let mut from = None;
+    loop {
+        let page = core.catalog.executions(&filter, STOPPED_PER_PAGE, from.as_deref()).await?;
+        for execution in page.items {
+            let failure = Failure { error: None, cause: Some("The state machine was deleted.".to_owned()) };
+            core.stop_execution(execution.id, failure).await?;
+        }
+        match page.next {
+            Some(next) => from = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// DescribeStateMachine.
+pub async fn describe(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
+    let machine = lookup::machine(core, parameters.required("stateMachineArn")).await?;
+    let mut answer = Map::new();
+    answer.insert("stateMachineArn".into(), core.home.state_machine(&machine.name).into());
+    answer.insert("status".into(), "ACTIVE".into());
+    answer.insert("type".into(), type_word(machine.workflow_type).into());
+    answer.insert("creationDate".into(), machine.created_at.seconds().into());
+    show(machine.name, &machine.revision, &mut answer)?;
+    Ok(Value::Object(answer))
+}
+
+/// DescribeStateMachineForExecution: as it was when the execution started.
+pub async fn describe_for_execution(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
+    let arn = parameters.required("executionArn");
+    let execution = lookup::execution(core, arn).await?;
+    let revision = core.catalog.revision(execution.revision).await?;
+    let revision = revision.ok_or_else(|| ApiError::no_execution(arn))?;
+    let mut answer = Map::new();
+    answer.insert("stateMachineArn".into(), core.home.state_machine(&execution.machine_name).into());
+    answer.insert("updateDate".into(), revision.created_at.seconds().into());
+    show(execution.machine_name, &revision, &mut answer)?;
+    Ok(Value::Object(answer))
+}
+
+/// What both descriptions show of a revision. `variableReferences` is left out, as of any definition
+/// without variables.
+fn show(name: String, revision: &Revision, answer: &mut Map<String, Value>) -> Result<(), ApiError> {
+    answer.insert("name".into(), name.into());
+    answer.insert("definition".into(), revision.definition.clone().into());
+    answer.insert("roleArn".into(), revision.role_arn.clone().into());
+    show_revision_id(revision, answer);
+    Settings::stored(&revision.settings)?.describe(answer);
+    Ok(())
+}
+
+/// AWS shows no id of the revision that a machine was created with.
+fn show_revision_id(revision: &Revision, answer: &mut Map<String, Value>) {
+    if !revision.initial {
+        answer.insert("revisionId".into(), revision.id.to_string().into());
+    }
+}
+
+/// ListStateMachines.
+pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
+    let request = PageRequest::read("state machines", parameters)?;
+    let page = core.catalog.machines(request.limit, request.from.as_deref()).await?;
+    let items = page.items.iter().map(|machine| {
+        json!({
+            "stateMachineArn": core.home.state_machine(&machine.name),
+            "name": machine.name,
+            "type": type_word(machine.workflow_type),
+            "creationDate": machine.created_at.seconds(),
+        })
+    });
+    Ok(request.answer("stateMachines", items.collect(), page.next.as_deref()))
+}
+
+fn refuse_versions(parameters: &Parameters) -> Result<(), ApiError> {
+    let publish = parameters.flag("publish").unwrap_or_default();
+    if parameters.has("versionDescription") && !publish {
+        return Err(ApiError::validation("Version description can only be set when publish is true"));
+    }
+    if publish {
+        return Err(ApiError::validation("Warren does not offer versions yet: leave out 'publish'"));
+    }
+    Ok(())
+}
+
+/// Any role will do that looks like one: nothing here assumes it.
+fn role(arn: &str) -> Result<String, ApiError> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", partition, "iam", _, _, resource]
+            if !partition.is_empty()
+                && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty()) =>
+        {
+            Ok(arn.to_owned())
+        }
+        _ => Err(ApiError::new("InvalidArn", format!("Invalid Role Arn: '{arn}'"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_looks_like_one() {
+        let good = [
+            "arn:aws:iam::000000000000:role/r",
+            "arn:aws:iam::1:role/service-role/r",
+            "arn:aws-cn:iam::1:role/r",
+        ];
+        for arn in good {
+            assert_eq!(role(arn).as_deref(), Ok(arn));
+        }
+        let bad =
+            ["", "r", "arn:aws:iam::1:user/u", "arn:aws:iam::1:role/", "arn:aws:states:us-east-1:1:role/r"];
+        for arn in bad {
+            let expected = ApiError::new("InvalidArn", format!("Invalid Role Arn: '{arn}'"));
+            assert_eq!(role(arn), Err(expected));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Definitions and values as the command line names them.
+
+use std::io::Read;
+use std::path::Path;
+
+use asl::data::json;
+use serde_json::Value;
+
+use super::Error;
+
+/// The text of a definition and the name to show it under; `-` is standard input.
+pub(super) fn definition(path: &Path) -> Result<(String, String), Error> {
+    let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
+    let text = read(path)?;
+    let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    if yaml && !text.trim_start().starts_with('{') {
+        return Err(Error::Usage(format!(
+            "{name}: definitions in YAML are not supported; convert it to JSON, the form that \
+             CreateStateMachine takes"
+        )));
+    }
+    Ok((name, text))
+}
+
+/// A value given as JSON, as `@FILE`, or as `-` for standard input; with its text.
+pub(super) fn value(option: &str, argument: &str) -> Result<(Value, String), Error> {
+    let text = match argument.strip_prefix('@') {
+        Some(file) => read(Path::new(file))?,
+        None if argument == "-" => read(Path::new("-"))?,
+        None => argument.to_owned(),
+    };
+    let value = json::parse(&text)
+        .map_err(|error| Error::Usage(format!("{option} is not JSON: {}", error.with_location())))?;
+    Ok((value, text))
+}
+
+/// The text of a file; `-` is standard input.
+pub(super) fn read(path: &Path) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let read = if is_stdin(path) {
+        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
+    } else {
+        std::fs::read(path).map(|read| bytes = read)
+    };
+    let failed =
+        |error: &dyn std::fmt::Display| Error::Usage(format!("failed to read {}: {error}", path.display()));
+    read.map_err(|error| failed(&error))?;
+    String::from_utf8(bytes).map_err(|error| failed(&error))
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

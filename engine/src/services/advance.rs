@@ -1,0 +1,437 @@
+//! One step of a Standard branch: apply an event, make the commit, and know what follows it.
+//!
+//! ```text
+//!   advance ──▶ Step { commit, after } ──store──▶ Verdict ──▶ follow_up ──▶ publications, timers
+//! ```
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use asl::branch::{
+    Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, Fork, Outcome, Run, StaleEvent, TaskRequest, Tick,
+    Transition as Moved, Waiting,
+};
+use asl::data::context::ExecutionFacts;
+use asl::data::timestamp::Timestamp;
+use asl::history::HistoryEvent;
+use asl::limits::Limits;
+use asl::program::{Pattern, Resource, StateKind};
+use uuid::Uuid;
+
+use crate::messages::{Body, Header, Move, Nudge, TaskMessage, Transition, decode, encode};
+use crate::ports::broker::{Publication, Queue};
+use crate::ports::store::{
+    BranchKey, Change, Closing, Commit, ExecutionStatus, Fence, HistoryRow, Launched, NewBranch, Phase, RowState,
+    Verdict,
+};
+use crate::services::programs::Compiled;
+use crate::services::scheduler::{NEAR_MILLISECONDS, NearTimer};
+use crate::services::tokens::TaskKey;
+use crate::services::{Core, Unavailable, activity_name};
+
+/// Commits without a delivery behind them are looked for after this long.
+const OUTBOX_MILLISECONDS: i64 = 10_000;
+/// A near timer's row is due this much later than the timer itself, so that no poller races it.
+const NEAR_GRACE_MILLISECONDS: i64 = 2_000;
+
+/// Who answers for the publications that follow a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backing {
+    /// A delivery, acknowledged only afterwards.
+    Delivery,
+    /// Nobody: the row itself asks for it after a while.
+    Row,
+}
+
+/// What a branch is moved with.
+pub struct Subject {
+    /// Of its execution.
+    pub header: Arc<Header>,
+    /// Its execution's definition.
+    pub compiled: Arc<Compiled>,
+    /// Its name.
+    pub path: BranchPath,
+    /// What its row must be at.
+    pub fence: Fence,
+    /// Its value.
+    pub value: Branch,
+}
+
+/// A commit, and what is needed to go on from it.
+pub struct Step {
+    /// To be committed.
+    pub commit: Commit,
+    /// To be done once it stands.
+    pub after: After,
+}
+
+/// What follows a commit.
+pub struct After {
+    /// Of the execution.
+    pub header: Arc<Header>,
+    /// The branch.
+    pub path: BranchPath,
+    /// Its value now.
+    pub value: Option<Branch>,
+    /// Whether it goes on at once.
+    pub goes_on: bool,
+    /// The task to send out.
+    pub request: Option<TaskRequest>,
+    /// The timer to set.
+    pub timer: Option<Timestamp>,
+    /// A task that nobody waits for any more.
+    pub dropped_task: Option<u32>,
+    /// Whether the execution is over.
+    pub finished: bool,
+    /// What was recorded, for an execution whose history is full.
+    pub events: Vec<HistoryEvent>,
+}
+
+/// A branch with all that its next transition needs, so that it can be made without waiting.
+pub struct Prepared {
+    subject: Subject,
+    facts: ExecutionFacts,
+    limits: Limits,
+    tick: Tick,
+    backing: Backing,
+}
+
+impl Prepared {
+    /// Applies an event. Stale when the branch does not wait for it.
+    ///
+    /// A panic of the interpreter is a bug; it is answered as an error, so that it ends the execution
+    /// instead of the engine.
+    pub fn apply(mut self, event: Event) -> Result<Result<Step, StaleEvent>, Unavailable> {
+        let subject = &mut self.subject;
+        let run = Run {
+            program: &subject.compiled.program,
+            execution: &self.facts,
+            limits: &self.limits,
+            path: &subject.path,
+        };
+        let dropped_task = dropped_task(&subject.value, &event);
+        let now = self.tick.now;
+        let woken_at = matches!(event, Event::TimerFired).then_some(now);
+        let (value, tick) = (&mut subject.value, &self.tick);
+        match catch_unwind(AssertUnwindSafe(|| value.apply(&run, event, tick))) {
+            Ok(Ok(moved)) => {
+                let times = Times { now, woken_at, backing: self.backing };
+                Ok(Ok(step(self.subject, moved, times, dropped_task)))
+            }
+            Ok(Err(stale)) => Ok(Err(stale)),
+            Err(_) => Err(Unavailable::Definition("the interpreter failed on this event".to_owned())),
+        }
+    }
+}
+
+impl Core {
+    /// Applies an event to a branch. Stale when the branch does not wait for it.
+    pub async fn advance(
+        &self,
+        subject: Subject,
+        event: Event,
+        backing: Backing,
+    ) -> Result<Result<Step, StaleEvent>, Unavailable> {
+        self.prepare(subject, backing).await?.apply(event)
+    }
+
+    /// Gathers what the next transition of a branch needs.
+    pub async fn prepare(&self, subject: Subject, backing: Backing) -> Result<Prepared, Unavailable> {
+        let tick = self.tick(&subject, self.clock.now()).await?;
+        let facts = self.facts(&subject.header, &subject.compiled);
+        Ok(Prepared { subject, facts, limits: self.limits.clone(), tick, backing })
+    }
+
+    /// What the context object says of an execution.
+    pub fn facts(&self, header: &Header, compiled: &Compiled) -> ExecutionFacts {
+        ExecutionFacts {
+            id: self.home.execution(&header.machine_name, &header.name),
+            name: header.name.clone(),
+            role_arn: compiled.role_arn.clone(),
+            started_at: header.started_at,
+            input: header.input.clone().unwrap_or_default(),
+            redrive_count: 0,
+            state_machine_id: self.home.state_machine(&header.machine_name),
+            state_machine_name: header.machine_name.clone(),
+        }
+    }
+
+    async fn tick(&self, subject: &Subject, now: Timestamp) -> Result<Tick, Unavailable> {
+        let mut tick = random_tick(now);
+        let schedules = matches!(subject.value.waiting, Waiting::Enter | Waiting::Retry { .. });
+        if !schedules || !subject.compiled.program.has_state(subject.value.state) {
+            return Ok(tick);
+        }
+        if let StateKind::Task(task) = &subject.compiled.program.state(subject.value.state).kind {
+            match &task.resource {
+                Resource::Activity { arn } => {
+                    let own = *arn == self.home.activity(activity_name(arn));
+                    let found = own && self.catalog.activity(activity_name(arn)).await?.is_some();
+                    tick.activity_missing = !found;
+                }
+                Resource::Service(service) if service.pattern == Pattern::WaitForTaskToken => {
+                    let branch = BranchKey { execution: subject.header.id, branch: subject.path.clone() };
+                    tick.task_token = self.tokens.issue(&TaskKey { branch, task: subject.value.seq + 1 });
+                }
+                Resource::Service(_) | Resource::Function { .. } => {}
+            }
+        }
+        Ok(tick)
+    }
+
+    /// What a commit that stands asks for: messages to publish. Sets near timers on the way.
+    pub async fn follow_up(&self, after: &After, verdict: &Verdict) -> Result<Vec<Publication>, Unavailable> {
+        let Verdict::Done { fence, launched, parent } = verdict else { return Ok(Vec::new()) };
+        let key = BranchKey { execution: after.header.id, branch: after.path.clone() };
+        let mut publications = Vec::with_capacity(1 + launched.len());
+        if let (true, Some(value)) = (after.goes_on, &after.value) {
+            publications.push(transition(&after.header, &after.path, *fence, value.clone(), None));
+        }
+        if let Some(request) = &after.request {
+            publications.push(self.task_publication(&after.header, &after.path, request.clone(), false).await?);
+        }
+        if let Some(at) = after.timer {
+            self.set_near_timer(&key, *fence, at);
+        }
+        if let Some(task) = after.dropped_task {
+            self.cancel(format!("{}/{}/{task}", after.header.id, after.path));
+        }
+        for child in launched {
+            publications.extend(launched_transition(&after.header, child));
+        }
+        if let Some((key, fence)) = parent {
+            publications.push(nudge(key, *fence));
+        }
+        if after.finished {
+            self.execution_is_over(after.header.id);
+        }
+        Ok(publications)
+    }
+
+    /// Forgets an execution and tells who waits for its end.
+    pub fn execution_is_over(&self, id: crate::ids::ExecutionId) {
+        self.headers.forget(id);
+        self.cancel(format!("{id}/"));
+        // Nobody may be waiting.
+        let _ = self.closed.send(id);
+    }
+
+    fn set_near_timer(&self, key: &BranchKey, fence: Fence, at: Timestamp) {
+        if at.milliseconds() - self.clock.now().milliseconds() <= NEAR_MILLISECONDS {
+            // Without a scheduler the row's `due` brings the timer, a little later.
+            let _ = self.near_timers.send(NearTimer { at, nudge: Nudge::new(key, fence) });
+        }
+    }
+
+    /// The message that sends a task out, or, where nothing serves its resource, the one that fails it.
+    pub async fn task_publication(
+        &self,
+        header: &Header,
+        path: &BranchPath,
+        request: TaskRequest,
+        again: bool,
+    ) -> Result<Publication, Unavailable> {
+        let branch = BranchKey { execution: header.id, branch: path.clone() };
+        let token = self.tokens.issue(&TaskKey { branch, task: request.task });
+        let message = TaskMessage {
+            execution_arn: self.home.execution(&header.machine_name, &header.name),
+            execution: header.id,
+            path: path.clone(),
+            request,
+            token,
+            again,
+        };
+        let Some(queue) = self.queue_for(&message.request.resource) else {
+            return Ok(crate::services::task_runner::unserved(&message));
+        };
+        if matches!(message.request.resource, Resource::Activity { .. }) {
+            self.broker.declare(std::slice::from_ref(&queue)).await?;
+        }
+        let id = message.id();
+        Ok(Publication {
+            queue,
+            id: id.clone(),
+            body: encode(&message),
+            reply_to: Some(Queue::results()),
+            correlation_id: Some(id),
+            delay: None,
+        })
+    }
+}
+
+/// A tick with fresh randomness and nothing asked of the service.
+pub fn random_tick(now: Timestamp) -> Tick {
+    let mut seed = [0; 32];
+    seed[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    seed[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    Tick { now, seed, task_token: String::new(), activity_missing: false }
+}
+
+/// The task that an event takes away unfinished: a time-out.
+fn dropped_task(value: &Branch, event: &Event) -> Option<u32> {
+    match (&value.waiting, event) {
+        (Waiting::Task(attempt), Event::TimerFired) => Some(attempt.task),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Times {
+    now: Timestamp,
+    woken_at: Option<Timestamp>,
+    backing: Backing,
+}
+
+/// Turns a transition into its commit.
+fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>) -> Step {
+    let Subject { header, path, fence, value, .. } = subject;
+    let mut asked = Asked::default();
+    for effect in moved.effects {
+        asked.add(effect);
+    }
+    let over = value.waiting == Waiting::Over;
+    let key = BranchKey { execution: header.id, branch: path.clone() };
+    let events = u16::try_from(moved.history.len()).unwrap_or(u16::MAX);
+    let value = (!over).then_some(value);
+    let body = Body {
+        events: moved.history,
+        value: value.clone(),
+        request: asked.request.clone(),
+        end: asked.end.clone(),
+    };
+    let encoded = encode(&body);
+    let row = asked.row(value.as_ref(), times);
+    let finished = asked.outcome.is_some();
+    let change = asked.change(&path, fence.seq + 1, row, times.now);
+    Step {
+        commit: Commit { key, fence, woken_at: times.woken_at, history: HistoryRow { events, body: encoded }, change },
+        after: After {
+            header,
+            path,
+            goes_on: matches!(value.as_ref().map(|value| &value.waiting), Some(Waiting::Enter)),
+            value,
+            request: body.request,
+            timer: row.wake,
+            dropped_task,
+            finished,
+            events: body.events,
+        },
+    }
+}
+
+/// The effects of one transition, sorted by kind.
+#[derive(Default)]
+struct Asked {
+    request: Option<TaskRequest>,
+    timer: Option<Timestamp>,
+    fork: Option<Fork>,
+    end: Option<BranchEnd>,
+    outcome: Option<Outcome>,
+}
+
+impl Asked {
+    fn add(&mut self, effect: Effect) {
+        match effect {
+            // The value says it too: it stands before a state.
+            Effect::Continue => {}
+            Effect::ScheduleTask(request) => self.request = Some(request),
+            Effect::StartTimer { at } => self.timer = Some(at),
+            Effect::Fork(fork) => self.fork = Some(fork),
+            Effect::EndBranch(end) => self.end = Some(end),
+            Effect::Finish(outcome) => self.outcome = Some(outcome),
+        }
+    }
+
+    fn row(&self, value: Option<&Branch>, times: Times) -> RowState {
+        let (phase, task) = match value.map(|value| &value.waiting) {
+            Some(Waiting::Task(attempt)) => (Phase::Dispatched, Some(attempt.task)),
+            Some(Waiting::Wait { .. } | Waiting::Retry { .. }) => (Phase::Sleeping, None),
+            Some(Waiting::Branches { .. }) => (Phase::Forked, None),
+            Some(Waiting::Enter) => (Phase::Runnable, None),
+            Some(Waiting::Over) | None => (Phase::Ended, None),
+        };
+        let due = match (self.timer, phase, times.backing) {
+            (Some(at), _, _) if at.milliseconds() - times.now.milliseconds() <= NEAR_MILLISECONDS => {
+                Some(at.plus_milliseconds(NEAR_GRACE_MILLISECONDS))
+            }
+            (Some(at), _, _) => Some(at),
+            (None, Phase::Runnable, Backing::Row) => Some(times.now.plus_milliseconds(OUTBOX_MILLISECONDS)),
+            (None, _, _) => None,
+        };
+        RowState { phase, wake: self.timer, due, task }
+    }
+
+    fn change(self, path: &BranchPath, seq: u32, row: RowState, now: Timestamp) -> Change {
+        if let Some(outcome) = self.outcome {
+            return Change::Finish(closing(&outcome, now));
+        }
+        if let Some(end) = self.end {
+            let failed = matches!(end.result, BranchResult::Failed(_));
+            return Change::EndBranch { failed, last: end.last, last_inner: end.last_inner };
+        }
+        match self.fork {
+            None => Change::Move(row),
+            Some(fork) => {
+                let child = |(index, value): (u32, Branch)| NewBranch {
+                    branch: path.child(seq, index),
+                    history: HistoryRow { events: 0, body: value_body(value) },
+                };
+                Change::Fork { children: (0..).zip(fork.children).map(child).collect(), window: fork.window }
+            }
+        }
+    }
+}
+
+/// The body of a branch's first row: its value alone.
+pub fn value_body(value: Branch) -> bytes::Bytes {
+    encode(&Body { events: Vec::new(), value: Some(value), request: None, end: None })
+}
+
+/// How an execution closes with this outcome.
+pub fn closing(outcome: &Outcome, at: Timestamp) -> Closing {
+    match outcome {
+        Outcome::Succeeded(_) => Closing { status: ExecutionStatus::Succeeded, at, error: None },
+        Outcome::Failed(failure) => {
+            Closing { status: ExecutionStatus::Failed, at, error: failure.error.clone() }
+        }
+    }
+}
+
+/// The message that moves a branch on.
+pub fn transition(
+    header: &Header,
+    path: &BranchPath,
+    fence: Fence,
+    value: Branch,
+    after: Option<asl::branch::EventRef>,
+) -> Publication {
+    let id = format!("{}/{path}/{}", header.id, fence.seq);
+    let execution = header.clone();
+    let body = Transition { execution, path: path.clone(), stamp: fence.stamp, value, after };
+    message(id, &Move::Transition(Box::new(body)))
+}
+
+fn launched_transition(header: &Header, child: &Launched) -> Option<Publication> {
+    let Ok(Body { value: Some(value), .. }) = decode::<Body>(&child.body) else {
+        tracing::error!(execution = %header.id, branch = %child.branch, "a branch that was made cannot be read");
+        return None;
+    };
+    Some(transition(header, &child.branch, child.fence, value, child.after.clone()))
+}
+
+/// The message that asks an engine to look at a row.
+pub fn nudge(key: &BranchKey, fence: Fence) -> Publication {
+    let id = format!("{}/{}/{}", key.execution, key.branch, fence.seq);
+    message(id, &Move::Nudge(Nudge::new(key, fence)))
+}
+
+fn message(id: String, body: &Move) -> Publication {
+    Publication {
+        queue: Queue::standard(),
+        id,
+        body: encode(body),
+        reply_to: None,
+        correlation_id: None,
+        delay: None,
+    }
+}

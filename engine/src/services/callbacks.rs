@@ -1,0 +1,147 @@
+//! Task tokens and activity workers: answers that come through the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use asl::branch::{Answer, Event, Source, Stage, Waiting};
+
+use crate::messages::{Body, TaskMessage, decode};
+use crate::ports::broker::{Consumer, Delivery, DeliveryTag, Queue, Settle};
+use crate::ports::store::{BranchKey, Phase};
+use crate::services::advance::Backing;
+use crate::services::tokens::TaskKey;
+use crate::services::{Core, Unavailable};
+
+/// Why an answer was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The token was not issued here.
+    #[error("the task token is not valid")]
+    InvalidToken,
+    /// The attempt is over: answered, timed out, or its execution closed.
+    #[error("the task is over")]
+    TimedOut,
+    /// Something is away.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// A task for an activity worker.
+pub struct ActivityTask {
+    /// Answers it.
+    pub token: String,
+    /// JSON text.
+    pub input: String,
+    /// Must be told that the response was written.
+    pub hand_over: HandOver,
+}
+
+/// A task that is being handed to a worker. Dropped before it is told that the response was written, the
+/// task is handed out again.
+pub struct HandOver {
+    consumer: Arc<dyn Consumer>,
+    tag: DeliveryTag,
+}
+
+impl HandOver {
+    /// The response was written: the task is the worker's.
+    pub async fn delivered(self) -> Result<(), Unavailable> {
+        self.consumer.settle(vec![(self.tag, Settle::Acknowledge)]).await?;
+        Ok(())
+    }
+}
+
+impl Core {
+    /// Ends the task that a token names.
+    pub async fn complete_task(&self, token: &str, answer: Answer) -> Result<(), TaskError> {
+        let key = self.tokens.read(token).ok_or(TaskError::InvalidToken)?;
+        let event = Event::TaskEnded { task: key.task, answer, source: Source::Token };
+        self.tell_by_token(key, event).await
+    }
+
+    /// Says that the worker of the task that a token names is alive.
+    pub async fn heartbeat(&self, token: &str) -> Result<(), TaskError> {
+        let key = self.tokens.read(token).ok_or(TaskError::InvalidToken)?;
+        let event = Event::Heartbeat { task: key.task };
+        self.tell_by_token(key, event).await
+    }
+
+    async fn tell_by_token(&self, key: TaskKey, event: Event) -> Result<(), TaskError> {
+        let told = self.tell_task(&key.branch, key.task, event, Backing::Row).await?;
+        let publications = told.ok_or(TaskError::TimedOut)?;
+        // The answer stands: what is not published now, the row asks for later.
+        if let Err(error) = self.publish(publications).await {
+            tracing::warn!(%error, "the next transition is late");
+        }
+        Ok(())
+    }
+
+    /// Waits up to `wait` for a task of an activity. `None`: nothing came.
+    pub async fn take_activity_task(
+        &self,
+        activity: &str,
+        worker_name: Option<String>,
+        wait: Duration,
+    ) -> Result<Option<ActivityTask>, Unavailable> {
+        let queue = Queue::activity(activity);
+        self.broker.declare(std::slice::from_ref(&queue)).await?;
+        let consumer = self.broker.consume(&queue, 1).await?;
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            let Ok(deliveries) = tokio::time::timeout_at(deadline, consumer.next(1)).await else {
+                return Ok(None);
+            };
+            for delivery in deliveries? {
+                if let Some(task) = self.hand_out(&consumer, &delivery, worker_name.clone()).await? {
+                    return Ok(Some(task));
+                }
+            }
+        }
+    }
+
+    /// Records that a worker takes the task; `None` if it is over, and settled.
+    async fn hand_out(
+        &self,
+        consumer: &Arc<dyn Consumer>,
+        delivery: &Delivery,
+        worker_name: Option<String>,
+    ) -> Result<Option<ActivityTask>, Unavailable> {
+        let settle = |settle| consumer.settle(vec![(delivery.tag, settle)]);
+        let message: TaskMessage = match decode(&delivery.body) {
+            Ok(message) => message,
+            Err(error) => {
+                settle(Settle::DeadLetter(error.to_string())).await?;
+                return Ok(None);
+            }
+        };
+        let key = BranchKey { execution: message.execution, branch: message.path.clone() };
+        let task = message.request.task;
+        let event = Event::ActivityStarted { task, worker_name };
+        let taken = match self.tell_task(&key, task, event, Backing::Row).await? {
+            Some(publications) => {
+                self.publish(publications).await?;
+                true
+            }
+            // A response that was lost: the same token again, and no second event.
+            None => delivery.redeliveries > 0 && self.is_started(&key, task).await?,
+        };
+        if !taken {
+            settle(Settle::Acknowledge).await?;
+            return Ok(None);
+        }
+        Ok(Some(ActivityTask {
+            token: message.token,
+            input: message.request.parameters.to_string(),
+            hand_over: HandOver { consumer: consumer.clone(), tag: delivery.tag },
+        }))
+    }
+
+    async fn is_started(&self, key: &BranchKey, task: u32) -> Result<bool, Unavailable> {
+        let Some(row) = self.branch(key).await? else { return Ok(false) };
+        if row.state.phase != Phase::Dispatched || row.state.task != Some(task) {
+            return Ok(false);
+        }
+        let waiting = decode::<Body>(&row.body).ok().and_then(|body| body.value).map(|value| value.waiting);
+        Ok(matches!(waiting, Some(Waiting::Task(attempt)) if attempt.stage == Stage::Started))
+    }
+}

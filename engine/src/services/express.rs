@@ -1,0 +1,496 @@
+//! Express executions: the transition loop without a store.
+//!
+//! An execution's state travels in its messages. A transition that needs an answer (a task, children) keeps
+//! its delivery unacknowledged until the answer is in: if this engine dies, the broker gives the
+//! transition to another one, which asks again. A synchronous execution runs at most once instead: a
+//! redelivered message is not worked, and its caller learns that it was lost.
+//!
+//! ```text
+//!   delivery ─▶ apply ─┬─ goes on ──▶ next message, acknowledge
+//!                      ├─ waits ────▶ delayed message, acknowledge
+//!                      ├─ task ─────▶ request … hold … reply ─▶ apply
+//!                      ├─ fork ─────▶ children … hold … results ─▶ apply
+//!                      └─ over ─────▶ result to who waits, acknowledge
+//! ```
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use asl::branch::{
+    Answer, Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, Fork, Outcome, Run, Source, TaskRequest,
+    Waiting,
+};
+use asl::data::Failure;
+use asl::data::failure::names;
+use asl::data::timestamp::Timestamp;
+use asl::program::StateType;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode, encode};
+use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
+use crate::services::advance::random_tick;
+use crate::services::executions::{StartError, StartRequest, StartedExecution, SyncEnd, SyncOutcome};
+use crate::services::programs::Compiled;
+use crate::services::task_runner::unserved_failure;
+use crate::services::{Core, Unavailable};
+
+/// Express executions last 5 minutes at most (AWS quota).
+const EXPRESS_SECONDS_MAX: u32 = 300;
+/// Root transitions whose delivery is held at a time; more wait in the broker.
+const HELD_MAX: usize = 1_000;
+/// Deliveries taken in one go.
+const BATCH_MAX: usize = 64;
+/// Children of one fork that are out at a time where the definition says nothing.
+const WINDOW: u32 = 100;
+/// Pause before what is away is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Answers that this engine waits for, by correlation id.
+#[derive(Default)]
+pub struct Replies {
+    waiting: Mutex<HashMap<String, mpsc::UnboundedSender<Delivery>>>,
+}
+
+/// A place in [`Replies`], given back when dropped.
+struct Expected<'a> {
+    replies: &'a Replies,
+    id: String,
+    answers: mpsc::UnboundedReceiver<Delivery>,
+}
+
+impl Replies {
+    fn expect(&self, id: String) -> Expected<'_> {
+        let (send, answers) = mpsc::unbounded_channel();
+        self.lock().insert(id.clone(), send);
+        Expected { replies: self, id, answers }
+    }
+
+    fn pass_on(&self, delivery: Delivery) {
+        let waiting = self.lock();
+        if let Some(send) = delivery.correlation_id.as_ref().and_then(|id| waiting.get(id)) {
+            // Who waited may be gone this instant: then the answer is late.
+            let _ = send.send(delivery);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Delivery>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.replies.lock().remove(&self.id);
+    }
+}
+
+/// Passes on the answers that come to this engine's reply queue.
+pub async fn run_replies(core: Arc<Core>, stop: CancellationToken) -> Result<(), broker::Error> {
+    let consumer = core.broker.consume(&Queue::reply(&core.engine), usize::MAX).await?;
+    loop {
+        let deliveries = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            deliveries = consumer.next(BATCH_MAX) => deliveries?,
+        };
+        let settled = deliveries.iter().map(|delivery| (delivery.tag, Settle::Acknowledge)).collect();
+        for delivery in deliveries {
+            core.replies.pass_on(delivery);
+        }
+        consumer.settle(settled).await?;
+    }
+}
+
+/// Works one queue of Express messages until told to stop.
+pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Result<(), broker::Error> {
+    // Calls of root branches wait in the broker for a place; those inside branches are never refused, or
+    // parents could hold all places while their children wait for one.
+    let prefetch = if queue == Queue::calls() { HELD_MAX } else { usize::MAX };
+    let consumer = core.broker.consume(&queue, prefetch).await?;
+    loop {
+        let deliveries = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            deliveries = consumer.next(BATCH_MAX) => deliveries?,
+        };
+        for delivery in deliveries {
+            let (core, consumer, stop) = (core.clone(), consumer.clone(), stop.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = core.work_express(consumer, delivery) => {}
+                }
+            });
+        }
+    }
+}
+
+impl Core {
+    /// Starts an Express execution without waiting for its end.
+    pub(super) async fn start_express(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+        let message = self.begin_express(&request, false).await?;
+        let started = StartedExecution { arn: message.arn.clone(), started_at: message.execution.started_at };
+        let publication = self.express_publication(message, None, None, None).await?;
+        self.publish(vec![publication]).await?;
+        Ok(started)
+    }
+
+    /// Runs an Express execution and waits for its end.
+    pub async fn start_sync_execution(&self, request: StartRequest) -> Result<SyncOutcome, StartError> {
+        let message = self.begin_express(&request, true).await?;
+        let (arn, name) = (message.arn.clone(), message.execution.name.clone());
+        let (started_at, deadline) = (message.execution.started_at, message.deadline);
+        let id = message.execution.id.to_string();
+        let mut expected = self.replies.expect(id.clone());
+        let reply_to = Queue::reply(&self.engine);
+        let publication = self.express_publication(message, Some(reply_to), Some(id), None).await?;
+        self.publish(vec![publication]).await?;
+        let left = Duration::from_millis(self.milliseconds_until(deadline));
+        let answer = tokio::time::timeout(left, expected.answers.recv()).await.ok().flatten();
+        let end = match answer.map(|delivery| decode::<ExpressResult>(&delivery.body)) {
+            Some(Ok(ExpressResult::Succeeded(output))) => SyncEnd::Succeeded(output),
+            Some(Ok(ExpressResult::Failed(failure))) => SyncEnd::Failed(failure),
+            Some(Ok(ExpressResult::Lost)) => {
+                return Err(StartError::Unavailable(Unavailable::Broker(broker::Error::Unavailable(
+                    "the engine that ran the execution is gone; start it again".to_owned(),
+                ))));
+            }
+            Some(Ok(ExpressResult::TimedOut | ExpressResult::Branch(..)) | Err(_)) | None => SyncEnd::TimedOut,
+        };
+        Ok(SyncOutcome { arn, name, started_at, stopped_at: self.clock.now(), end })
+    }
+
+    async fn begin_express(&self, request: &StartRequest, synchronous: bool) -> Result<Express, StartError> {
+        let mut waiting = 0;
+        for queue in [Queue::express(), Queue::calls()] {
+            waiting += self.broker.ready(&queue).await?;
+        }
+        if waiting >= self.admission.waiting_express_max {
+            return Err(StartError::Throttled(format!("{waiting} Express executions wait for a turn")));
+        }
+        let compiled = self.programs.get(self.catalog.as_ref(), request.machine.revision.id).await?;
+        let (header, value, _) = self.begin(request, &compiled);
+        let seconds = compiled.program.timeout_seconds.unwrap_or(EXPRESS_SECONDS_MAX).min(EXPRESS_SECONDS_MAX);
+        Ok(Express {
+            arn: self.home.express(&header.machine_name, &header.name, header.id.0),
+            deadline: header.started_at.plus_seconds(i64::from(seconds)),
+            execution: header,
+            path: BranchPath::root(),
+            value,
+            timer: false,
+            synchronous,
+        })
+    }
+
+    fn milliseconds_until(&self, at: Timestamp) -> u64 {
+        let left = at.milliseconds().saturating_sub(self.clock.now().milliseconds());
+        u64::try_from(left).unwrap_or(0)
+    }
+
+    /// The queue is that of what the branch does next: a transition that will hold its delivery must not
+    /// stand in the way of those that never do.
+    async fn express_publication(
+        &self,
+        message: Express,
+        reply_to: Option<Queue>,
+        correlation_id: Option<String>,
+        delay: Option<Duration>,
+    ) -> Result<Publication, Unavailable> {
+        let compiled = self.programs.get(self.catalog.as_ref(), message.execution.revision).await?;
+        let program = &compiled.program;
+        let holds = program.has_state(message.value.state)
+            && matches!(
+                program.state(message.value.state).state_type(),
+                StateType::Task | StateType::Parallel | StateType::Map
+            );
+        let queue = match (holds, message.path.is_root()) {
+            (false, _) => Queue::express(),
+            (true, true) => Queue::calls(),
+            (true, false) => Queue::inner(),
+        };
+        let id = format!("{}/{}/{}", message.execution.id, message.path, message.value.seq);
+        Ok(Publication { queue, id, body: encode(&message), reply_to, correlation_id, delay })
+    }
+
+    async fn work_express(self: Arc<Self>, consumer: Arc<dyn Consumer>, delivery: Delivery) {
+        let settle = match decode::<Express>(&delivery.body) {
+            Err(error) => Settle::DeadLetter(error.to_string()),
+            Ok(message) => {
+                while let Err(error) = self.work_express_message(message.clone(), &delivery).await {
+                    tracing::warn!(%error, "holding an Express transition");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Settle::Acknowledge
+            }
+        };
+        if let Err(error) = consumer.settle(vec![(delivery.tag, settle)]).await {
+            tracing::warn!(%error, "an Express transition comes again");
+        }
+    }
+
+    async fn work_express_message(&self, message: Express, delivery: &Delivery) -> Result<(), Unavailable> {
+        if message.synchronous && delivery.redeliveries > 0 {
+            return self.answer_express(delivery, ExpressResult::Lost).await;
+        }
+        let compiled = self.programs.get(self.catalog.as_ref(), message.execution.revision).await?;
+        let event = if message.timer { Event::TimerFired } else { Event::Enter { after: None } };
+        let turn = ExpressTurn { core: self, compiled, delivery, message };
+        turn.run(event).await
+    }
+
+    async fn answer_express(&self, delivery: &Delivery, result: ExpressResult) -> Result<(), Unavailable> {
+        let Some(queue) = delivery.reply_to.clone() else { return Ok(()) };
+        let id = format!("{}/end", delivery.id);
+        let correlation_id = delivery.correlation_id.clone();
+        let body = encode(&result);
+        self.publish(vec![Publication { queue, id, body, reply_to: None, correlation_id, delay: None }]).await
+    }
+}
+
+/// One delivery and the branch that it moves.
+struct ExpressTurn<'a> {
+    core: &'a Core,
+    compiled: Arc<Compiled>,
+    delivery: &'a Delivery,
+    message: Express,
+}
+
+/// How a held delivery goes on.
+enum Held {
+    /// With this event.
+    Event(Box<Event>),
+    /// The execution's time is over.
+    TimedOut,
+    /// A part of a synchronous execution was lost with its engine.
+    Lost,
+}
+
+impl ExpressTurn<'_> {
+    /// Applies events until the branch can be left to a message, or is over.
+    async fn run(mut self, mut event: Event) -> Result<(), Unavailable> {
+        loop {
+            if self.message.deadline <= self.core.clock.now() {
+                return self.time_out().await;
+            }
+            let Some(effects) = self.apply(event)? else { return Ok(()) };
+            let held = match first_of(effects) {
+                Next::GoOn => return self.send(None).await,
+                Next::Timer(at) if !matches!(self.message.value.waiting, Waiting::Task(_)) => {
+                    return self.send(Some(at)).await;
+                }
+                Next::Timer(_) => return Ok(()),
+                Next::Task(request) => self.hold_task(request).await?,
+                Next::Fork(fork) => self.hold_fork(fork).await?,
+                Next::EndBranch(end) => {
+                    let result = ExpressResult::Branch(self.message.path.clone(), end);
+                    return self.core.answer_express(self.delivery, result).await;
+                }
+                Next::Finish(outcome) => return self.finish(outcome).await,
+            };
+            event = match held {
+                Held::Event(event) => *event,
+                Held::TimedOut => return self.time_out().await,
+                Held::Lost => return self.core.answer_express(self.delivery, ExpressResult::Lost).await,
+            };
+        }
+    }
+
+    /// `None` when the branch does not wait for the event: a copy of a message that was worked.
+    fn apply(&mut self, event: Event) -> Result<Option<Vec<Effect>>, Unavailable> {
+        let mut facts = self.core.facts(&self.message.execution, &self.compiled);
+        facts.id.clone_from(&self.message.arn);
+        let run = Run {
+            program: &self.compiled.program,
+            execution: &facts,
+            limits: &self.core.limits,
+            path: &self.message.path,
+        };
+        let tick = random_tick(self.core.clock.now());
+        Ok(self.message.value.apply(&run, event, &tick).ok().map(|moved| moved.effects))
+    }
+
+    /// Leaves the branch to its next message, now or at a time.
+    async fn send(self, at: Option<Timestamp>) -> Result<(), Unavailable> {
+        let Self { core, delivery, mut message, .. } = self;
+        message.timer = at.is_some();
+        let delay = at.map(|at| {
+            let until = at.min(message.deadline);
+            Duration::from_millis(core.milliseconds_until(until))
+        });
+        let (reply_to, correlation_id) = (delivery.reply_to.clone(), delivery.correlation_id.clone());
+        let publication = core.express_publication(message, reply_to, correlation_id, delay).await?;
+        core.publish(vec![publication]).await
+    }
+
+    async fn time_out(self) -> Result<(), Unavailable> {
+        self.core.cancel(format!("{}/", self.message.execution.id));
+        if self.message.path.is_root() {
+            tracing::info!(arn = %self.message.arn, "Express execution timed out");
+            return self.core.answer_express(self.delivery, ExpressResult::TimedOut).await;
+        }
+        // The root ends by its own deadline; nobody waits for this branch.
+        Ok(())
+    }
+
+    async fn finish(self, outcome: Outcome) -> Result<(), Unavailable> {
+        let result = match outcome {
+            Outcome::Succeeded(output) => ExpressResult::Succeeded(output),
+            Outcome::Failed(failure) => {
+                tracing::info!(arn = %self.message.arn, error = failure.error.as_deref(), "Express execution failed");
+                ExpressResult::Failed(failure)
+            }
+        };
+        self.core.answer_express(self.delivery, result).await
+    }
+
+    /// Sends a task out and waits for its answer, its time-out or the end of the execution's time.
+    async fn hold_task(&self, request: TaskRequest) -> Result<Held, Unavailable> {
+        let task = request.task;
+        let times_out = match &self.message.value.waiting {
+            Waiting::Task(attempt) => attempt.next_deadline(),
+            _ => None,
+        };
+        let message = TaskMessage {
+            execution_arn: self.message.arn.clone(),
+            execution: self.message.execution.id,
+            path: self.message.path.clone(),
+            request,
+            token: String::new(),
+            again: self.delivery.redeliveries > 0,
+        };
+        let id = message.id();
+        let ended = |answer| {
+            Held::Event(Box::new(Event::TaskEnded { task, answer, source: Source::Call }))
+        };
+        let Some(queue) = self.core.queue_for(&message.request.resource) else {
+            return Ok(ended(Answer::Failed(unserved_failure(&message))));
+        };
+        let mut expected = self.core.replies.expect(id.clone());
+        self.core
+            .publish(vec![Publication {
+                queue,
+                id: id.clone(),
+                body: encode(&message),
+                reply_to: Some(Queue::reply(&self.core.engine)),
+                correlation_id: Some(id.clone()),
+                delay: None,
+            }])
+            .await?;
+        let until = times_out.map_or(self.message.deadline, |at| at.min(self.message.deadline));
+        let left = Duration::from_millis(self.core.milliseconds_until(until));
+        let answer = tokio::time::timeout(left, expected.answers.recv()).await.ok().flatten();
+        match answer.map(|delivery| decode::<TaskResult>(&delivery.body)) {
+            Some(Ok(TaskResult { report: TaskReport::Ended(answer), .. })) => Ok(ended(answer)),
+            Some(Ok(TaskResult { report: TaskReport::Submitted(_), .. }) | Err(_)) => Ok(ended(
+                Answer::Failed(Failure::new(names::TASK_FAILED, "the answer of the task cannot be read")),
+            )),
+            None => {
+                self.core.cancel(id);
+                Ok(if until < self.message.deadline {
+                    Held::Event(Box::new(Event::TimerFired))
+                } else {
+                    Held::TimedOut
+                })
+            }
+        }
+    }
+
+    /// Sends children out, a window of them at a time, and waits for all of them or the first failure.
+    async fn hold_fork(&self, fork: Fork) -> Result<Held, Unavailable> {
+        let seq = self.message.value.seq;
+        let id = format!("{}/{}/{seq}", self.message.execution.id, self.message.path);
+        let mut expected = self.core.replies.expect(id.clone());
+        let size = fork.children.len();
+        let mut waiting: VecDeque<(u32, Branch)> = (0..).zip(fork.children).collect();
+        let window = usize::try_from(fork.window.min(WINDOW)).unwrap_or(1).min(size);
+        self.send_children(&mut waiting, window, &id).await?;
+        let mut outputs = BTreeMap::new();
+        loop {
+            let left = Duration::from_millis(self.core.milliseconds_until(self.message.deadline));
+            let Ok(Some(delivery)) = tokio::time::timeout(left, expected.answers.recv()).await else {
+                return Ok(Held::TimedOut);
+            };
+            let (path, end) = match decode::<ExpressResult>(&delivery.body) {
+                Ok(ExpressResult::Branch(path, end)) => (path, end),
+                Ok(ExpressResult::Lost) => return Ok(Held::Lost),
+                Ok(_) | Err(_) => continue,
+            };
+            let Some(place) = path.place() else { continue };
+            match end.result {
+                BranchResult::Failed(failure) => {
+                    self.core.cancel(format!("{}/{}.", self.message.execution.id, self.message.path));
+                    // No history is kept, so no id is known: the cause says event 0.
+                    let failure = failure.resolve(|_| None);
+                    let event =
+                        Event::BranchFailed { failure, last: end.last_inner, aborted: Vec::new(), events: 0 };
+                    return Ok(Held::Event(Box::new(event)));
+                }
+                BranchResult::Succeeded(output) => {
+                    // A copy of a child may end twice; the map keeps one.
+                    if outputs.insert(place.index, output).is_none() {
+                        self.send_children(&mut waiting, 1, &id).await?;
+                    }
+                }
+            }
+            if outputs.len() == size {
+                let outputs = outputs.into_values().collect();
+                let event = Event::BranchesJoined { outputs, last: end.last, events: 0 };
+                return Ok(Held::Event(Box::new(event)));
+            }
+        }
+    }
+
+    async fn send_children(
+        &self,
+        waiting: &mut VecDeque<(u32, Branch)>,
+        count: usize,
+        correlation_id: &str,
+    ) -> Result<(), Unavailable> {
+        let mut publications = Vec::with_capacity(count);
+        for (index, value) in waiting.drain(..count.min(waiting.len())) {
+            let child = Express {
+                execution: self.message.execution.clone(),
+                arn: self.message.arn.clone(),
+                path: self.message.path.child(self.message.value.seq, index),
+                value,
+                timer: false,
+                deadline: self.message.deadline,
+                synchronous: self.message.synchronous,
+            };
+            let reply_to = Some(Queue::reply(&self.core.engine));
+            let publication =
+                self.core.express_publication(child, reply_to, Some(correlation_id.to_owned()), None).await?;
+            publications.push(publication);
+        }
+        self.core.publish(publications).await
+    }
+}
+
+/// The one thing that a transition asks for.
+enum Next {
+    GoOn,
+    Timer(Timestamp),
+    Task(TaskRequest),
+    Fork(Fork),
+    EndBranch(BranchEnd),
+    Finish(Outcome),
+}
+
+/// A task comes with its timer; the task is what counts.
+fn first_of(effects: Vec<Effect>) -> Next {
+    let mut next = Next::GoOn;
+    for effect in effects {
+        next = match effect {
+            Effect::Continue => Next::GoOn,
+            Effect::StartTimer { at } => match next {
+                Next::GoOn => Next::Timer(at),
+                other => other,
+            },
+            Effect::ScheduleTask(request) => Next::Task(request),
+            Effect::Fork(fork) => Next::Fork(fork),
+            Effect::EndBranch(end) => Next::EndBranch(end),
+            Effect::Finish(outcome) => Next::Finish(outcome),
+        };
+    }
+    next
+}

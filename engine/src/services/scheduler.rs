@@ -1,0 +1,165 @@
+//! Turns timers that are due into messages.
+//!
+//! A timer is a column of its branch row, so it survives everything. One that fires soon is also kept in
+//! memory by the engine that set it, which fires it at its time; the row is due a little later, and only
+//! matters if that engine died.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use asl::branch::BranchPath;
+use asl::data::Failure;
+use asl::data::timestamp::Timestamp;
+use asl::history::{EventKind, HistoryEvent};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::ids::ExecutionId;
+use crate::messages::{Body, Nudge, encode};
+use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, Open};
+use crate::services::advance::nudge;
+use crate::services::{Core, Unavailable};
+
+/// Timers that fire within this time are kept in memory.
+pub const NEAR_MILLISECONDS: i64 = 60_000;
+/// How often rows are looked through.
+const POLL: Duration = Duration::from_secs(1);
+/// Rows claimed in one transaction.
+const CLAIM_MAX: u32 = 200;
+/// Another scheduler leaves a claimed row alone for so long.
+const CLAIM_MILLISECONDS: i64 = 30_000;
+/// Timers kept in memory; more are left to their rows.
+const NEAR_MAX: usize = 1_000_000;
+
+/// A timer that fires soon.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NearTimer {
+    /// When.
+    pub at: Timestamp,
+    /// What is sent then.
+    pub nudge: Nudge,
+}
+
+/// Fires timers until told to stop.
+pub async fn run(core: Arc<Core>, mut set: mpsc::UnboundedReceiver<NearTimer>, stop: CancellationToken) {
+    let mut near = Near::default();
+    let mut poll = tokio::time::interval(POLL);
+    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let pause = near.pause(core.clock.now());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(timer) = set.recv() => near.add(timer),
+            () = tokio::time::sleep(pause) => {
+                let due = near.take_due(core.clock.now());
+                let publications = due.iter().map(|due| nudge(&due.key(), due.fence())).collect();
+                warn_on_error(core.publish(publications).await);
+            }
+            _ = poll.tick() => warn_on_error(core.poll_due().await),
+        }
+    }
+}
+
+fn warn_on_error(result: Result<(), Unavailable>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "timers are late");
+    }
+}
+
+/// Timers in memory, the soonest first.
+#[derive(Default)]
+struct Near {
+    heap: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    nudges: std::collections::HashMap<u64, Nudge>,
+    count: u64,
+}
+
+impl Near {
+    fn add(&mut self, timer: NearTimer) {
+        if self.nudges.len() < NEAR_MAX {
+            self.count += 1;
+            self.heap.push(Reverse((timer.at, self.count)));
+            self.nudges.insert(self.count, timer.nudge);
+        }
+    }
+
+    fn pause(&self, now: Timestamp) -> Duration {
+        let Some(Reverse((at, _))) = self.heap.peek() else { return Duration::from_secs(3_600) };
+        let milliseconds = at.milliseconds().saturating_sub(now.milliseconds());
+        Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+    }
+
+    fn take_due(&mut self, now: Timestamp) -> Vec<Nudge> {
+        let mut due = Vec::new();
+        while let Some(Reverse((at, id))) = self.heap.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.heap.pop();
+            due.extend(self.nudges.remove(&id));
+        }
+        due
+    }
+}
+
+impl Core {
+    /// Looks through the rows once.
+    pub async fn poll_due(&self) -> Result<(), Unavailable> {
+        loop {
+            let now = self.clock.now();
+            let rows = self.store.claim_due(now, CLAIM_MILLISECONDS, CLAIM_MAX).await?;
+            self.publish(rows.iter().map(|row| nudge(&row.key, row.fence)).collect()).await?;
+            if rows.len() < CLAIM_MAX as usize {
+                break;
+            }
+        }
+        loop {
+            let overdue = self.store.overdue(self.clock.now(), CLAIM_MAX).await?;
+            for id in &overdue {
+                self.time_out(*id).await?;
+            }
+            if overdue.len() < CLAIM_MAX as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn time_out(&self, id: ExecutionId) -> Result<(), Unavailable> {
+        self.close(id, ExecutionStatus::TimedOut, Failure::timeout(), EventKind::ExecutionTimedOut).await?;
+        Ok(())
+    }
+
+    /// Closes a running execution from outside its own transitions, with one last event. Answers whether
+    /// this call closed it.
+    pub async fn close(
+        &self,
+        id: ExecutionId,
+        status: ExecutionStatus,
+        failure: Failure,
+        kind: fn(Failure) -> EventKind,
+    ) -> Result<bool, Unavailable> {
+        let at = self.clock.now();
+        let decide = Box::new(move |open: Open| {
+            // As recorded on AWS, the event that ends an execution from outside follows nothing.
+            let error = failure.error.clone();
+            let event = HistoryEvent { at, previous: None, kind: kind(failure) };
+            Some(last(open.root.fence.seq + 1, vec![event], Closing { status, at, error }))
+        });
+        let closed = self.store.close(id, decide).await?;
+        if closed {
+            self.execution_is_over(id);
+        }
+        Ok(closed)
+    }
+}
+
+/// One row of the root that closes an execution.
+pub fn last(seq: u32, events: Vec<HistoryEvent>, closing: Closing) -> Last {
+    let row = HistoryRow {
+        events: u16::try_from(events.len()).unwrap_or(u16::MAX),
+        body: encode(&Body { events, value: None, request: None, end: None }),
+    };
+    Last { rows: vec![(BranchPath::root(), seq, row)], closing }
+}

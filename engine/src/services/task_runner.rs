@@ -1,0 +1,242 @@
+//! Calls connectors: takes requests from their queues and sends back what became of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use asl::branch::Answer;
+use asl::data::Failure;
+use asl::data::failure::names;
+use asl::program::{Pattern, Resource};
+use async_trait::async_trait;
+use connectors::{Connector, Request, Submission};
+use serde_json::Value;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::messages::{TaskMessage, TaskReport, TaskResult, decode, encode};
+use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
+use crate::services::{Cancelled, Core};
+
+/// Calls of one connector that are taken at a time; the connector bounds what it runs of them.
+const PREFETCH: usize = 10_000;
+/// Requests taken in one go.
+const BATCH_MAX: usize = 64;
+/// Pause before what is away is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Calls that run, by task id, so that what nobody waits for can be ended.
+#[derive(Default)]
+struct Running {
+    calls: Mutex<BTreeMap<String, CancellationToken>>,
+}
+
+impl Running {
+    fn begin(&self, id: &str, stop: &CancellationToken) -> CancellationToken {
+        let token = stop.child_token();
+        self.lock().insert(id.to_owned(), token.clone());
+        token
+    }
+
+    fn end(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    fn cancel(&self, cancelled: &Cancelled) {
+        let calls = self.lock();
+        let from = cancelled.prefix.clone();
+        for (_, token) in calls.range(from..).take_while(|(id, _)| id.starts_with(&cancelled.prefix)) {
+            token.cancel();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, CancellationToken>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves one connector's queue until told to stop; then ends the calls that run.
+pub async fn run(
+    core: Arc<Core>,
+    connector: Arc<dyn Connector>,
+    stop: CancellationToken,
+) -> Result<(), broker::Error> {
+    let consumer = core.broker.consume(&Queue::tasks(connector.name()), PREFETCH).await?;
+    let running = Arc::new(Running::default());
+    let tracker = TaskTracker::new();
+    let mut cancelled = core.cancelled.subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            cancelled = cancelled.recv() => match cancelled {
+                Ok(cancelled) => running.cancel(&cancelled),
+                // Best effort: a call whose end nobody waits for ends by itself, and its answer is stale.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
+            deliveries = consumer.next(BATCH_MAX) => for delivery in deliveries? {
+                let call = Call {
+                    core: core.clone(),
+                    connector: connector.clone(),
+                    consumer: consumer.clone(),
+                    running: running.clone(),
+                };
+                let stop = stop.clone();
+                tracker.spawn(async move { call.take(delivery, stop).await });
+            },
+        }
+    }
+    tracker.close();
+    tracker.wait().await;
+    Ok(())
+}
+
+struct Call {
+    core: Arc<Core>,
+    connector: Arc<dyn Connector>,
+    consumer: Arc<dyn Consumer>,
+    running: Arc<Running>,
+}
+
+impl Call {
+    async fn take(self, delivery: Delivery, stop: CancellationToken) {
+        let settle = match decode::<TaskMessage>(&delivery.body) {
+            Err(error) => Settle::DeadLetter(error.to_string()),
+            Ok(message) => {
+                let id = message.id();
+                let cancelled = self.running.begin(&id, &stop);
+                let outcome = tokio::select! {
+                    () = cancelled.cancelled() => None,
+                    outcome = self.call(&message, &delivery) => Some(outcome),
+                };
+                self.running.end(&id);
+                match outcome {
+                    Some(answer) => {
+                        self.report(&message, &delivery, TaskReport::Ended(answer)).await;
+                        Settle::Acknowledge
+                    }
+                    // At shutdown the request goes back, for the next engine; otherwise nobody waits.
+                    None if stop.is_cancelled() => Settle::Requeue,
+                    None => Settle::Acknowledge,
+                }
+            }
+        };
+        if let Err(error) = self.consumer.settle(vec![(delivery.tag, settle)]).await {
+            tracing::warn!(%error, "a task request comes again");
+        }
+    }
+
+    async fn call(&self, message: &TaskMessage, delivery: &Delivery) -> Answer {
+        let submission = Submitted { call: self, message, delivery };
+        let request = Request {
+            id: message.id(),
+            resource: message.request.resource.clone(),
+            parameters: message.request.parameters.clone(),
+            execution_arn: message.execution_arn.clone(),
+            timeout: message.request.timeout_seconds.map(|seconds| Duration::from_secs(u64::from(seconds))),
+            again: message.again || delivery.redeliveries > 0,
+        };
+        match self.connector.run(request, &submission).await {
+            Ok(output) => Answer::Succeeded(output),
+            Err(failure) => Answer::Failed(failure),
+        }
+    }
+
+    /// Reports until the broker has it: an answer must not be lost, the work is done.
+    async fn report(&self, message: &TaskMessage, delivery: &Delivery, report: TaskReport) {
+        let publication = answer(message, delivery, ended_or_submitted(message, report));
+        while let Err(error) = self.core.publish(vec![publication.clone()]).await {
+            tracing::warn!(%error, "holding the answer of a task");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The answer of a call whose task ends by its token is what `TaskSubmitted` shows.
+fn ended_or_submitted(message: &TaskMessage, report: TaskReport) -> TaskReport {
+    match (&message.request.resource, report) {
+        (Resource::Service(service), TaskReport::Ended(Answer::Succeeded(output)))
+            if service.pattern == Pattern::WaitForTaskToken =>
+        {
+            TaskReport::Submitted(output)
+        }
+        (_, report) => report,
+    }
+}
+
+struct Submitted<'a> {
+    call: &'a Call,
+    message: &'a TaskMessage,
+    delivery: &'a Delivery,
+}
+
+#[async_trait]
+impl Submission for Submitted<'_> {
+    async fn submitted(&self, output: Value) {
+        self.call.report(self.message, self.delivery, TaskReport::Submitted(output)).await;
+    }
+}
+
+fn answer(message: &TaskMessage, delivery: &Delivery, report: TaskReport) -> Publication {
+    let reply_to = delivery.reply_to.clone().unwrap_or_else(Queue::results);
+    result(message, reply_to, delivery.correlation_id.clone(), report)
+}
+
+fn result(
+    message: &TaskMessage,
+    queue: Queue,
+    correlation_id: Option<String>,
+    report: TaskReport,
+) -> Publication {
+    let kind = match &report {
+        TaskReport::Submitted(_) => "submitted",
+        TaskReport::Ended(_) => "ended",
+    };
+    let body = TaskResult {
+        execution: message.execution,
+        path: message.path.clone(),
+        task: message.request.task,
+        report,
+    };
+    let id = message.id();
+    Publication {
+        queue,
+        id: format!("{id}/{kind}"),
+        body: encode(&body),
+        reply_to: None,
+        correlation_id: correlation_id.or(Some(id)),
+        delay: None,
+    }
+}
+
+/// The answer to a task whose resource nothing serves: it fails.
+pub fn unserved(message: &TaskMessage) -> Publication {
+    result(message, Queue::results(), None, TaskReport::Ended(Answer::Failed(unserved_failure(message))))
+}
+
+/// Why a task fails whose resource nothing serves.
+pub fn unserved_failure(message: &TaskMessage) -> Failure {
+    let arn = match &message.request.resource {
+        Resource::Activity { arn } | Resource::Function { arn } => arn,
+        Resource::Service(service) => &service.arn,
+    };
+    Failure::new(
+        names::TASK_FAILED,
+        format!("The resource '{arn}' is known, but this Warren has no connector for it."),
+    )
+}
+
+/// The answer to a request that the broker could not route: it fails. Other messages have none.
+pub fn returned(publication: &Publication) -> Option<Publication> {
+    let message: TaskMessage = decode(&publication.body).ok()?;
+    Some(match &publication.reply_to {
+        Some(reply_to) => result(
+            &message,
+            reply_to.clone(),
+            publication.correlation_id.clone(),
+            TaskReport::Ended(Answer::Failed(unserved_failure(&message))),
+        ),
+        None => unserved(&message),
+    })
+}

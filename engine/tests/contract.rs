@@ -1,0 +1,108 @@
+//! The contract: every promise of a port is a test, and every adapter of the port passes all of them.
+//!
+//! A suite is a list of promises, each a function of an adapter. A new adapter adds a module below.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is the result of a test")]
+
+mod contract {
+    /// Makes a test of each promise: `attribute`, then what the promise is a function of.
+    macro_rules! promises {
+        ($suite:ident, $attribute:meta, $adapter:expr, $($promise:ident)*) => { $(
+            #[$attribute]
+            async fn $promise() {
+                $crate::contract::$suite::$promise($adapter).await;
+            }
+        )* };
+    }
+
+    pub mod broker;
+    pub mod catalog;
+    pub mod durability;
+    pub mod store_closes;
+    pub mod store_commits;
+    pub mod store_failures;
+    pub mod store_forks;
+    pub mod store_schedule;
+    pub mod world;
+
+    pub(crate) use promises;
+}
+
+mod in_process_broker {
+    use std::sync::Arc;
+
+    use engine::adapters::in_process::InProcess;
+
+    use crate::contract::broker;
+
+    broker::promises_to!(tokio::test(start_paused = true), Arc::new(InProcess::new()));
+}
+
+mod sqlite_in_memory {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use engine::adapters::sqlite::{Location, SqliteStore};
+    use engine::adapters::system_clock::SystemClock;
+
+    use crate::contract::world::{Adapter, Database};
+    use crate::contract::{
+        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule,
+    };
+
+    struct Memory;
+
+    #[async_trait]
+    impl Adapter for Memory {
+        async fn open(&self, history_events_max: u64) -> Arc<dyn Database> {
+            let clock = Arc::new(SystemClock);
+            Arc::new(SqliteStore::open(Location::Memory, history_events_max, clock).await.unwrap())
+        }
+    }
+
+    catalog::promises_to!(tokio::test, &Memory);
+    store_commits::promises_to!(tokio::test, &Memory);
+    store_forks::promises_to!(tokio::test, &Memory);
+    store_failures::promises_to!(tokio::test, &Memory);
+    store_closes::promises_to!(tokio::test, &Memory);
+    store_schedule::promises_to!(tokio::test, &Memory);
+}
+
+mod sqlite_in_a_file {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use engine::adapters::sqlite::{Location, SqliteStore};
+    use engine::adapters::system_clock::SystemClock;
+    use tempfile::TempDir;
+
+    use crate::contract::world::{Adapter, Database};
+    use crate::contract::{
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule,
+    };
+
+    struct File(TempDir);
+
+    impl File {
+        fn new() -> Self {
+            File(TempDir::new().unwrap())
+        }
+    }
+
+    #[async_trait]
+    impl Adapter for File {
+        async fn open(&self, history_events_max: u64) -> Arc<dyn Database> {
+            let location = Location::File(self.0.path().join("warren.db"));
+            let clock = Arc::new(SystemClock);
+            Arc::new(SqliteStore::open(location, history_events_max, clock).await.unwrap())
+        }
+    }
+
+    catalog::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    store_failures::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    store_closes::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    store_schedule::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    durability::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+}

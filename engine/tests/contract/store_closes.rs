@@ -1,0 +1,177 @@
+//! What every store promises of the ends of executions.
+
+use engine::ids::ExecutionId;
+use engine::ports::store::{
+    BranchKey, Change, Closing, ExecutionStatus, Last, NewExecution, OnClose, Open, Verdict,
+};
+
+use super::world::{Adapter, At, START, World, closing, row, runnable, text};
+
+macro_rules! promises_to {
+    ($attribute:meta, $adapter:expr) => {
+        $crate::contract::promises!(store_closes, $attribute, $adapter,
+            a_finish_closes_the_execution_and_deletes_its_rows
+            members_after_a_finish_in_its_batch_are_stale
+            a_close_appends_closes_and_deletes
+            a_close_knows_the_root_and_the_events
+            a_close_that_decides_nothing_leaves_the_execution
+            an_execution_closes_once
+            no_execution_cannot_be_closed
+            a_close_is_not_limited_by_the_history
+            a_commit_and_a_close_that_meet_are_one_after_the_other
+            a_decision_that_panics_leaves_everything_as_it_was
+        );
+    };
+}
+pub(crate) use promises_to;
+
+fn abort(open: &Open) -> Last {
+    let seq = open.root.fence.seq + 1;
+    Last {
+        rows: vec![(open.root.key.branch.clone(), seq, row(1, "aborted"))],
+        closing: closing(ExecutionStatus::Aborted),
+    }
+}
+
+fn aborting() -> OnClose {
+    Box::new(|open| Some(abort(&open)))
+}
+
+pub async fn a_finish_closes_the_execution_and_deletes_its_rows(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let (root, other) = (world.start().await, world.start().await);
+    let (forked, children) = world.fork(&root, 3).await;
+    let failed = Closing {
+        status: ExecutionStatus::Failed,
+        at: START.plus_seconds(3),
+        error: Some("States.Timeout".to_owned()),
+    };
+    world.pass(forked.commit(Change::Finish(failed.clone()))).await;
+    assert!(world.paths(root.key.execution).await.is_empty());
+    let execution = world.db.execution_by_id(root.key.execution).await.unwrap().unwrap();
+    assert_eq!((execution.status, execution.stopped_at), (failed.status, Some(failed.at)));
+    assert_eq!(execution.error, failed.error);
+    assert_eq!(world.commit(children[0].moved()).await, Verdict::Stale);
+    assert_eq!(world.history(root.key.execution).await, ["1 r@0", "2 r@1", "3 r@2"]);
+    world.pass(other.moved()).await;
+}
+
+pub async fn members_after_a_finish_in_its_batch_are_stale(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let root = world.start().await;
+    let (forked, children) = world.fork(&root, 2).await;
+    let batch = vec![children[0].moved(), forked.finished(), children[1].moved()];
+    let verdicts = world.db.commit(batch).await.unwrap();
+    assert!(matches!(verdicts.as_slice(), [Verdict::Done { .. }, Verdict::Done { .. }, Verdict::Stale]));
+    assert!(world.paths(root.key.execution).await.is_empty());
+    let history = world.history(root.key.execution).await;
+    assert_eq!(history, ["1 r@0", "2 r@1", "3 r.1.0@1", "4 r@2"]);
+}
+
+pub async fn a_close_appends_closes_and_deletes(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let root = world.start().await;
+    let (_, children) = world.fork(&root, 2).await;
+    let child = children[0].key.branch.clone();
+    let decide = move |open: Open| {
+        let mut last = abort(&open);
+        last.rows.insert(0, (child, 1, row(2, "stopped")));
+        Some(last)
+    };
+    assert!(world.db.close(root.key.execution, Box::new(decide)).await.unwrap());
+    assert!(world.paths(root.key.execution).await.is_empty());
+    let history = world.history(root.key.execution).await;
+    assert_eq!(history, ["1 r@0", "2 r@1", "3 r.1.0@1", "5 r@2"]);
+    let execution = world.db.execution_by_id(root.key.execution).await.unwrap().unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Aborted);
+    let ends = world.db.ends(root.key.execution).await.unwrap().unwrap();
+    assert_eq!((ends.first, ends.last), (text("input"), Some(text("aborted"))));
+    assert_eq!(world.commit(children[1].moved()).await, Verdict::Stale);
+}
+
+pub async fn a_close_knows_the_root_and_the_events(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let root = world.start().await;
+    let at = world.pass(root.commit_events(4, Change::Move(runnable()))).await.at;
+    let stored = world.stored(&at.key).await.unwrap();
+    let decide = move |open: Open| {
+        assert_eq!(open.events, 5);
+        assert_eq!(open.root, stored);
+        Some(abort(&open))
+    };
+    assert!(world.db.close(root.key.execution, Box::new(decide)).await.unwrap());
+}
+
+pub async fn a_close_that_decides_nothing_leaves_the_execution(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let root = world.start().await;
+    assert!(!world.db.close(root.key.execution, Box::new(|_| None)).await.unwrap());
+    assert_eq!(world.db.running().await.unwrap(), 1);
+    world.pass(root.moved()).await;
+}
+
+pub async fn an_execution_closes_once(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let (root, finished) = (world.start().await, world.start().await);
+    assert!(world.db.close(root.key.execution, aborting()).await.unwrap());
+    world.pass(finished.finished()).await;
+    for closed in [root, finished] {
+        let before = world.db.execution_by_id(closed.key.execution).await.unwrap();
+        let unasked = Box::new(|_| panic!("nothing is decided"));
+        assert!(!world.db.close(closed.key.execution, unasked).await.unwrap());
+        assert_eq!(world.db.execution_by_id(closed.key.execution).await.unwrap(), before);
+    }
+}
+
+pub async fn no_execution_cannot_be_closed(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let unasked = Box::new(|_| panic!("nothing is decided"));
+    assert!(!world.db.close(ExecutionId::new(), unasked).await.unwrap());
+}
+
+pub async fn a_close_is_not_limited_by_the_history(adapter: &dyn Adapter) {
+    let world = World::with_history(adapter, 2).await;
+    let root = world.start().await;
+    assert_eq!(world.commit(root.moved()).await, Verdict::HistoryFull);
+    let decide = |open: Open| {
+        let mut last = abort(&open);
+        last.rows.push((open.root.key.branch, 2, row(5, "and more")));
+        Some(last)
+    };
+    assert!(world.db.close(root.key.execution, Box::new(decide)).await.unwrap());
+    assert_eq!(world.db.history_events(root.key.execution).await.unwrap(), 7);
+}
+
+pub async fn a_commit_and_a_close_that_meet_are_one_after_the_other(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    for _ in 0..30 {
+        let root = world.start().await;
+        let (db, commit) = (world.db.clone(), root.moved());
+        let committing = tokio::spawn(async move { db.commit(vec![commit]).await.unwrap() });
+        let (db, execution) = (world.db.clone(), root.key.execution);
+        let closing = tokio::spawn(async move { db.close(execution, aborting()).await.unwrap() });
+        let verdicts = committing.await.unwrap();
+        assert!(closing.await.unwrap());
+        let expected: &[&str] = match verdicts.as_slice() {
+            [Verdict::Stale] => &["1 r@0", "2 r@1"],
+            [Verdict::Done { .. }] => &["1 r@0", "2 r@1", "3 r@2"],
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(world.history(execution).await, expected);
+        assert!(world.paths(execution).await.is_empty());
+    }
+}
+
+pub async fn a_decision_that_panics_leaves_everything_as_it_was(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let deadline = Some(START.plus_seconds(5));
+    let root = world.start_as(NewExecution { deadline, ..world.execution(None) }).await;
+    let (db, execution) = (world.db.clone(), root.key.execution);
+    let panicking = tokio::spawn(async move { db.close(execution, Box::new(|_| panic!("a bug"))).await });
+    assert!(panicking.await.unwrap_err().is_panic());
+    let at = world.pass(root.moved()).await.at;
+    assert_eq!(world.stored(&root.key).await.unwrap().fence, at.fence);
+    let key = BranchKey { execution, ..root.key };
+    world.pass(At { key, ..at }.finished()).await;
+    assert_eq!(world.db.running().await.unwrap(), 0);
+}
