@@ -57,6 +57,10 @@ pub struct Branch {
     pub waiting: Waiting,
     /// The state's raw input.
     pub data: Value,
+    /// The execution's input as its caller wrote it, until the first state has shown it: AWS does not
+    /// reformat it before. `None` where it is compact JSON anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
     /// The innermost iteration it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<Arc<MapItem>>,
@@ -197,11 +201,13 @@ pub struct Tick {
 impl Branch {
     /// The root branch of a new execution, with its `ExecutionStarted`. `input` is what the caller gave.
     pub fn start(run: &Run<'_>, input: Value, input_text: String, now: Timestamp) -> (Self, HistoryEvent) {
+        let written = Some(&input_text).filter(|text| **text != input.to_string()).cloned();
         let branch = Branch {
             seq: 0,
             state: run.program.start_at(run.program.root()),
             waiting: Waiting::Enter,
             data: input,
+            written,
             item: None,
             role: Role::Plain,
             retries: Vec::new(),

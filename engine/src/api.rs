@@ -9,7 +9,7 @@
 //!
 //! Any host name is served (SDKs put `sync-` before it for some actions) and no signature is asked for.
 //! A handler runs as long as its caller waits and is dropped with it, so it never holds what a vanished
-//! caller would take along: see [`hand_over`].
+//! caller would take along: see `hand_over`.
 
 use std::sync::Arc;
 

@@ -44,6 +44,7 @@ impl Turn<'_> {
             state: self.run.program.start_at(machine),
             waiting: Waiting::Enter,
             data,
+            written: None,
             item: self.branch.item.clone(),
             role,
             retries: Vec::new(),

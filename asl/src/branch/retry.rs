@@ -91,8 +91,8 @@ fn catcher<'a>(handling: &'a ErrorHandling, error: &str) -> Option<&'a Catcher> 
     handling.catchers.iter().find(|catcher| matches(&catcher.error_equals, error))
 }
 
-/// Whether a list of error names matches an error (asl.md §12). `States.Runtime` is never matched, a
-/// payload limit only by its own name.
+/// Whether a list of error names matches an error. `States.Runtime` is never matched. A payload limit is,
+/// by its own name and, as recorded on AWS against its documentation, by `States.ALL`.
 fn matches(error_equals: &[String], error: &str) -> bool {
     if error == names::RUNTIME {
         return false;
@@ -101,7 +101,7 @@ fn matches(error_equals: &[String], error: &str) -> bool {
     let heartbeat = error == names::HEARTBEAT_TIMEOUT;
     let timeout = heartbeat || error == names::TIMEOUT;
     error_equals.iter().any(|name| match name.as_str() {
-        names::ALL => error != names::DATA_LIMIT_EXCEEDED,
+        names::ALL => true,
         names::TASK_FAILED => !timeout && error != names::DATA_LIMIT_EXCEEDED,
         names::TIMEOUT => timeout,
         name => name == error,
@@ -132,7 +132,7 @@ mod tests {
             ("States.ALL", "Custom", true),
             ("States.ALL", "States.Timeout", true),
             ("States.ALL", "States.Runtime", false),
-            ("States.ALL", "States.DataLimitExceeded", false),
+            ("States.ALL", "States.DataLimitExceeded", true),
             ("States.DataLimitExceeded", "States.DataLimitExceeded", true),
             ("States.Runtime", "States.Runtime", false),
             ("States.TaskFailed", "Custom", true),

@@ -17,7 +17,7 @@ impl<'a> Turn<'a> {
     /// One attempt: makes the parameters and sends the task out.
     pub(super) fn schedule_task(&mut self, task: &Task) -> Result<(), Failure> {
         if let (Resource::Activity { arn }, true) = (&task.resource, self.tick.activity_missing) {
-            return Err(Failure::runtime(format!("The activity {arn} does not exist. ")));
+            return Err(Failure::runtime(format!("The activity {arn} does not exist.")));
         }
         let mut context = self.context();
         if needs_token(&task.resource) {

@@ -88,7 +88,7 @@ impl<'a> Turn<'a> {
 
     pub(super) fn record_entered(&mut self) {
         let state = self.state();
-        let input = self.branch.data.to_string();
+        let input = self.branch.written.take().unwrap_or_else(|| self.branch.data.to_string());
         let entered = self.record(EventKind::StateEntered {
             state: state.state_type(),
             name: state.name.to_string(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// The reserved error names that Warren itself raises or treats apart (asl.md §12; Step Functions
 /// developer guide, "Error names").
 pub mod names {
-    /// Matches all but [`RUNTIME`] and [`DATA_LIMIT_EXCEEDED`].
+    /// Matches all but [`RUNTIME`].
     pub const ALL: &str = "States.ALL";
     /// A problem of the definition or its data at run time; neither retried nor caught.
     pub const RUNTIME: &str = "States.Runtime";

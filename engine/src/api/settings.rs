@@ -15,7 +15,8 @@ const TAGS_MAX: usize = 50;
 pub struct Settings {
     logging_configuration: Logging,
     tracing_configuration: Tracing,
-    encryption_configuration: Encryption,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_configuration: Option<Encryption>,
     /// Of the machine, not of the revision: carried from one to the next, and never compared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<Tag>,
@@ -95,6 +96,9 @@ impl Settings {
             self.tracing_configuration = typed(tracing)?;
         }
         check_encryption(parameters)?;
+        if let Some(encryption) = parameters.value("encryptionConfiguration") {
+            self.encryption_configuration = Some(typed(encryption)?);
+        }
         Ok(self)
     }
 
@@ -119,7 +123,10 @@ impl Settings {
     pub fn describe(&self, answer: &mut Map<String, Value>) {
         answer.insert("loggingConfiguration".into(), json!(self.logging_configuration));
         answer.insert("tracingConfiguration".into(), json!(self.tracing_configuration));
-        answer.insert("encryptionConfiguration".into(), json!(self.encryption_configuration));
+        // As recorded, a machine that nobody set a key for says nothing of encryption.
+        if let Some(encryption) = &self.encryption_configuration {
+            answer.insert("encryptionConfiguration".into(), json!(encryption));
+        }
     }
 }
 
@@ -208,7 +215,6 @@ mod tests {
             let expected = json!({
                 "loggingConfiguration": {"level": "OFF", "includeExecutionData": false},
                 "tracingConfiguration": {"enabled": false},
-                "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
             });
             assert_eq!(Value::Object(shown), expected);
         }

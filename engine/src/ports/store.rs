@@ -93,6 +93,9 @@ pub struct Commit {
     pub woken_at: Option<Timestamp>,
     /// Appended under `seq + 1`.
     pub history: HistoryRow,
+    /// Whether this is the parent's transition after all its children ended: all rows below it go first,
+    /// whatever `change` says.
+    pub joins: bool,
     /// What else changes.
     pub change: Change,
 }
@@ -121,8 +124,6 @@ pub enum Change {
         /// Its last event but the closing `MapIterationSucceeded`: what a sibling's start follows.
         last_inner: EventRef,
     },
-    /// A parent goes on after all children ended: their rows and all below are deleted.
-    Join(RowState),
     /// The root ends, and the execution with it. All its branch rows are deleted.
     Finish(Closing),
 }

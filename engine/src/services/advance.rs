@@ -304,7 +304,7 @@ fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>)
     let finished = asked.outcome.is_some();
     let change = asked.change(&path, fence.seq + 1, row, times.now);
     Step {
-        commit: Commit { key, fence, woken_at: times.woken_at, history: HistoryRow { events, body: encoded }, change },
+        commit: Commit { key, fence, woken_at: times.woken_at, history: HistoryRow { events, body: encoded }, joins: false, change },
         after: After {
             header,
             path,

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ids::ExecutionId;
 use crate::messages::{Body, Move, Nudge, TaskReport, TaskResult, Transition, decode};
 use crate::ports::broker::{self, Consumer, Delivery, Publication, Published, Queue, Settle};
-use crate::ports::store::{BranchKey, Commit, Fence, Phase, StoredBranch, Verdict};
+use crate::ports::store::{self, BranchKey, Commit, Fence, Phase, StoredBranch, Verdict};
 use crate::services::advance::{After, Backing, Step, Subject};
 use crate::services::{Core, Unavailable};
 
@@ -29,6 +29,8 @@ const BATCH_MAX: usize = 64;
 const PREFETCH: usize = 2 * BATCH_MAX;
 /// Pause before what is away is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Error of an execution whose message cannot be worked.
+const POISON: &str = "Warren.Poison";
 /// How often a task's answer is tried on a row that others move meanwhile.
 const RACES_MAX: u32 = 16;
 
@@ -40,13 +42,9 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
             () = stop.cancelled() => return Ok(()),
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
-        while let Err(error) = core.turn(consumer.as_ref(), &deliveries).await {
-            // The world's failures are not the message's: the deliveries are kept, and no more taken.
-            tracing::warn!(%error, "holding {} deliveries", deliveries.len());
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(PAUSE) => {}
-            }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = core.work_batch(consumer.as_ref(), &deliveries) => {}
         }
     }
 }
@@ -70,6 +68,46 @@ enum Work {
 }
 
 impl Core {
+    /// Works a batch until it is settled. What is away holds it; what cannot be read in it is put aside.
+    async fn work_batch(&self, consumer: &dyn Consumer, deliveries: &[Delivery]) {
+        while let Err(error) = self.turn(consumer, deliveries).await {
+            match (&error, deliveries) {
+                (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), [one]) => {
+                    if self.put_aside(consumer, one, &error).await.is_ok() {
+                        return;
+                    }
+                }
+                // One of them is to blame: each gets a turn of its own.
+                (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), _) => {
+                    for one in deliveries.chunks(1) {
+                        Box::pin(self.work_batch(consumer, one)).await;
+                    }
+                    return;
+                }
+                // The world's failures are not the message's: the deliveries are kept, and no more taken.
+                (Unavailable::Store(_) | Unavailable::Broker(_), _) => {
+                    tracing::warn!(%error, "holding {} deliveries", deliveries.len());
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Fails the execution of a message that can never be worked, and files the message.
+    async fn put_aside(
+        &self,
+        consumer: &dyn Consumer,
+        delivery: &Delivery,
+        error: &Unavailable,
+    ) -> Result<(), Unavailable> {
+        tracing::error!(%error, message = %delivery.id, "a message cannot be worked");
+        if let Some(id) = delivery.id.split('/').next().and_then(|id| id.parse().ok()) {
+            self.fail_execution(id, Failure::new(POISON, error.to_string())).await?;
+        }
+        consumer.settle(vec![(delivery.tag, Settle::DeadLetter(error.to_string()))]).await?;
+        Ok(())
+    }
+
     /// One turn of the loop over a batch of deliveries. After an error the same batch may be given again.
     async fn turn(&self, consumer: &dyn Consumer, deliveries: &[Delivery]) -> Result<(), Unavailable> {
         let mut settled = Vec::with_capacity(deliveries.len());

@@ -8,7 +8,7 @@ use asl::data::failure::names;
 
 use crate::messages::{Body, decode};
 use crate::ports::broker::Publication;
-use crate::ports::store::{self, BranchKey, Change, Failed, Fence, StoredBranch, Verdict};
+use crate::ports::store::{self, BranchKey, Failed, Fence, StoredBranch, Verdict};
 use crate::services::advance::{Backing, Step, Subject};
 use crate::services::{Core, Unavailable};
 
@@ -31,9 +31,7 @@ impl Core {
         let Some(last) = joined.parent.cause else { return Err(corrupt(key)) };
         let event = Event::BranchesJoined { outputs, last, events: joined.events };
         let Ok(mut step) = self.advance(subject, event, Backing::Delivery).await? else { return Ok(None) };
-        if let Change::Move(row) = step.commit.change {
-            step.commit.change = Change::Join(row);
-        }
+        step.commit.joins = true;
         Ok(Some(step))
     }
 

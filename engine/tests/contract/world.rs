@@ -104,6 +104,7 @@ impl At {
             fence: self.fence,
             woken_at: None,
             history: row(events, &body),
+            joins: false,
             change,
         }
     }
@@ -136,7 +137,7 @@ impl At {
     }
 
     pub fn joined(&self) -> Commit {
-        self.commit(Change::Join(runnable()))
+        Commit { joins: true, ..self.commit(Change::Move(runnable())) }
     }
 
     pub fn finished(&self) -> Commit {

@@ -131,7 +131,9 @@ impl<'t> Scanner<'t> {
                 Some('\\') => {
                     self.bump();
                 }
-                letter if letter == quote => return Ok(unescape(&self.text[begin..at])),
+                letter if letter == quote => {
+                    return Ok(unescape(&self.text[begin..at], letter == Some('\'')));
+                }
                 Some(_) => {}
             }
         }
@@ -160,8 +162,9 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// Resolves backslashes as Jayway does: `\n`, `\u0041` and the like, any other letter as itself.
-fn unescape(text: &str) -> String {
+/// Resolves backslashes as Jayway does: `\n`, `\u0041` and the like, any other letter as itself. AWS
+/// keeps the backslash before a double quote in single quotes, as recorded.
+fn unescape(text: &str, single: bool) -> String {
     if !text.contains('\\') {
         return text.to_owned();
     }
@@ -177,6 +180,9 @@ fn unescape(text: &str) -> String {
         rest = &rest[escaped.len_utf8()..];
         let hexadecimal =
             rest.get(..4).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        if single && escaped == '"' {
+            units.push(u16::from(b'\\'));
+        }
         match (escaped, hexadecimal.and_then(|digits| u16::from_str_radix(digits, 16).ok())) {
             // Halves of a pair come one by one, and find each other in the end.
             ('u', Some(unit)) => {

@@ -47,7 +47,7 @@ fn check_member(commit: &Commit) -> Result<(), Error> {
         Change::Finish(_) if !key.branch.is_root() => {
             return Err(corrupt(format_args!("the execution does not end with '{}'", key.branch)));
         }
-        Change::EndBranch { .. } | Change::Finish(_) | Change::Move(_) | Change::Join(_) => {}
+        Change::EndBranch { .. } | Change::Finish(_) | Change::Move(_) => {}
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ impl Batch {
     }
 
     async fn load_below(&mut self, connection: &mut SqliteConnection, batch: &[Commit]) -> Result<(), Error> {
-        let joins = batch.iter().filter(|commit| matches!(commit.change, Change::Join(_)));
+        let joins = batch.iter().filter(|commit| commit.joins);
         let keys: Vec<_> = joins.map(|commit| commit.key.clone()).collect();
         let ranges: Vec<_> = keys.iter().map(Range::below).collect();
         let sums = rows::events_in(connection, &ranges).await?;
@@ -190,13 +190,12 @@ impl Batch {
 
     fn change(&mut self, commit: &Commit, fence: Fence) -> Result<Verdict, Error> {
         let (mut launched, mut parent) = (Vec::new(), None);
+        if commit.joins {
+            let events = self.below.get(&commit.key).copied().unwrap_or_default();
+            self.remove_below(&commit.key, events);
+        }
         match &commit.change {
             Change::Move(state) => self.move_row(commit, fence, *state, None),
-            Change::Join(state) => {
-                let events = self.below.get(&commit.key).copied().unwrap_or_default();
-                self.remove_below(&commit.key, events);
-                self.move_row(commit, fence, *state, None);
-            }
             Change::Fork { children, window } => launched = self.fork(commit, fence, children, *window),
             Change::EndBranch { failed, last, last_inner } => {
                 self.move_row(commit, fence, at_rest(Phase::Ended), None);
@@ -327,7 +326,7 @@ fn fits(recorded: u64, commit: &Commit, max: u64) -> bool {
     let after = recorded + u64::from(commit.history.events);
     match commit.change {
         Change::Finish(_) => after <= max,
-        Change::Move(_) | Change::Fork { .. } | Change::EndBranch { .. } | Change::Join(_) => after < max,
+        Change::Move(_) | Change::Fork { .. } | Change::EndBranch { .. } => after < max,
     }
 }
 
