@@ -43,7 +43,8 @@ pub fn jsonpath(data: &[u8]) {
 
 /// An input in the first line, a definition in the rest: runs it, every task answered with its input.
 pub fn execution(data: &[u8]) {
-    let Some((input, definition)) = std::str::from_utf8(data).ok().and_then(|text| text.split_once('\n')) else {
+    let Some((input, definition)) = std::str::from_utf8(data).ok().and_then(|text| text.split_once('\n'))
+    else {
         return;
     };
     let Ok(input) = asl::data::json::parse(input) else { return };

@@ -371,4 +371,38 @@ mod tests {
         let error = read("[server", &[]).map(|_| ()).unwrap_err();
         assert!(error.starts_with("failed to read warren.toml: "), "{error}");
     }
+
+    /// The keys that an unknown one is told of, by section.
+    fn keys(section: &str) -> Vec<String> {
+        let error = read(&format!("[{section}]\nunknown = 1"), &[]).map(|_| ()).unwrap_err();
+        let (_, keys) = error.rsplit_once(": it can be ").unwrap();
+        keys.split(", ").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_schema_names_every_key_and_its_default() {
+        let schema = include_str!("../../schemas/config/warren.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        let sections = schema["properties"].as_object().unwrap();
+        let mut defaults = String::new();
+        for (section, content) in sections {
+            let properties = content["properties"].as_object().unwrap();
+            if section != "functions" {
+                let named: Vec<&String> = properties.keys().collect();
+                assert_eq!(named, keys(section).iter().collect::<Vec<_>>(), "[{section}]");
+            }
+            defaults += &format!("[{section}]\n");
+            for (key, property) in properties.iter().filter(|(_, property)| !property["default"].is_null()) {
+                // A JSON text or number is one of TOML as well.
+                defaults += &format!("{key} = {}\n", property["default"]);
+            }
+        }
+        let function = schema["properties"]["functions"]["additionalProperties"]["properties"].as_object();
+        assert_eq!(
+            function.unwrap().keys().collect::<Vec<_>>(),
+            keys("functions.f").iter().collect::<Vec<_>>()
+        );
+        let written = read(&defaults, &[]).unwrap();
+        assert_eq!(format!("{written:?}"), format!("{:?}", Config::default()));
+    }
 }

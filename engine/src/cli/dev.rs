@@ -245,7 +245,8 @@ async fn begin(
     stop: &CancellationToken,
     services: &TaskTracker,
 ) -> Result<(), broker::Error> {
-    let mut queues = vec![Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
+    let mut queues =
+        vec![Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
     queues.push(Queue::reply(&core.engine));
     queues.extend(core.connectors.iter().map(|connector| Queue::tasks(connector.name())));
     core.broker.declare(&queues).await?;

@@ -77,14 +77,13 @@ async fn stop_on_signals(stop: CancellationToken, drop: CancellationToken) {
     else {
         return;
     };
-    for token in [stop, drop] {
+    let told = ["stopping; once more to drop what is being done", "dropping what is being done"];
+    for (token, told) in [stop, drop].into_iter().zip(told) {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        if !token.is_cancelled() {
-            tracing::info!("stopping; once more to drop what is being done");
-        }
+        tracing::info!("{told}");
         token.cancel();
     }
 }

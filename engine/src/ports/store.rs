@@ -355,7 +355,12 @@ pub trait Store: Send + Sync {
     /// Claims up to `limit` branch rows with `due` not after `now`: each is set `due` = `now` +
     /// `again_after_ms`, so that another scheduler leaves it alone for so long. May be answered twice
     /// after a crash.
-    async fn claim_due(&self, now: Timestamp, again_after_ms: i64, limit: u32) -> Result<Vec<StoredBranch>, Error>;
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        again_after_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredBranch>, Error>;
 
     /// Running executions whose deadline is not after `now`, at most `limit`.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error>;

@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use asl::branch::{
-    Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, Fork, Outcome, Run, StaleEvent, TaskRequest, Tick,
-    Transition as Moved, Waiting,
+    Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, Fork, Outcome, Run, StaleEvent, TaskRequest,
+    Tick, Transition as Moved, Waiting,
 };
 use asl::data::context::ExecutionFacts;
 use asl::data::timestamp::Timestamp;
@@ -21,8 +21,8 @@ use uuid::Uuid;
 use crate::messages::{Body, Header, Move, Nudge, TaskMessage, Transition, decode, encode};
 use crate::ports::broker::{Publication, Queue};
 use crate::ports::store::{
-    BranchKey, Change, Closing, Commit, ExecutionStatus, Fence, HistoryRow, Launched, NewBranch, Phase, RowState,
-    Verdict,
+    BranchKey, Change, Closing, Commit, ExecutionStatus, Fence, HistoryRow, Launched, NewBranch, Phase,
+    RowState, Verdict,
 };
 use crate::services::programs::Compiled;
 use crate::services::scheduler::{NEAR_MILLISECONDS, NearTimer};
@@ -188,7 +188,8 @@ impl Core {
             publications.push(transition(&after.header, &after.path, *fence, value.clone(), None));
         }
         if let Some(request) = &after.request {
-            publications.push(self.task_publication(&after.header, &after.path, request.clone(), false).await?);
+            publications
+                .push(self.task_publication(&after.header, &after.path, request.clone(), false).await?);
         }
         if let Some(at) = after.timer {
             self.set_near_timer(&key, *fence, at);
@@ -304,7 +305,14 @@ fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>)
     let finished = asked.outcome.is_some();
     let change = asked.change(&path, fence.seq + 1, row, times.now);
     Step {
-        commit: Commit { key, fence, woken_at: times.woken_at, history: HistoryRow { events, body: encoded }, joins: false, change },
+        commit: Commit {
+            key,
+            fence,
+            woken_at: times.woken_at,
+            history: HistoryRow { events, body: encoded },
+            joins: false,
+            change,
+        },
         after: After {
             header,
             path,

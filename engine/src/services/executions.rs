@@ -16,9 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::ids::ExecutionId;
 use crate::messages::{Body, Header, encode};
 use crate::ports::catalog::Machine;
-use crate::ports::store::{
-    Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started,
-};
+use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started};
 use crate::services::advance::{After, transition};
 use crate::services::programs::Compiled;
 use crate::services::{Core, Unavailable};
@@ -165,7 +163,11 @@ impl Core {
     }
 
     /// The header of a new execution, its root branch and its first event.
-    pub(super) fn begin(&self, request: &StartRequest, compiled: &Compiled) -> (Header, Branch, HistoryEvent) {
+    pub(super) fn begin(
+        &self,
+        request: &StartRequest,
+        compiled: &Compiled,
+    ) -> (Header, Branch, HistoryEvent) {
         let id = ExecutionId::new();
         let started_at = self.clock.now();
         let header = Header {

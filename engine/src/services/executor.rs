@@ -133,7 +133,9 @@ impl Core {
         for (((after, redelivered), verdict), (key, fence)) in afters.iter().zip(&verdicts).zip(&keys) {
             match verdict {
                 Verdict::Done { .. } => publications.extend(self.follow_up(after, verdict).await?),
-                Verdict::Stale if *redelivered => publications.extend(self.republish_if_ahead(key, *fence).await?),
+                Verdict::Stale if *redelivered => {
+                    publications.extend(self.republish_if_ahead(key, *fence).await?)
+                }
                 // If every stale message published its successor, one duplicate would breed another at
                 // each hop to the end of the execution.
                 Verdict::Stale => {}
@@ -190,7 +192,12 @@ impl Core {
         self.step_with(subject, Event::Enter { after: message.after }, redelivered).await
     }
 
-    async fn step_with(&self, subject: Subject, event: Event, redelivered: bool) -> Result<Work, Unavailable> {
+    async fn step_with(
+        &self,
+        subject: Subject,
+        event: Event,
+        redelivered: bool,
+    ) -> Result<Work, Unavailable> {
         let id = subject.header.id;
         match self.advance(subject, event, Backing::Delivery).await {
             Ok(Ok(step)) => Ok(Work::Step(Box::new(Ready { step, redelivered }))),

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::branch::{
-    Answer, Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, Fork, Outcome, Run, Source, TaskRequest,
-    Waiting,
+    Answer, Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, Fork, Outcome, Run, Source,
+    TaskRequest, Waiting,
 };
 use asl::data::Failure;
 use asl::data::failure::names;
@@ -155,7 +155,9 @@ impl Core {
                     "the engine that ran the execution is gone; start it again".to_owned(),
                 ))));
             }
-            Some(Ok(ExpressResult::TimedOut | ExpressResult::Branch(..)) | Err(_)) | None => SyncEnd::TimedOut,
+            Some(Ok(ExpressResult::TimedOut | ExpressResult::Branch(..)) | Err(_)) | None => {
+                SyncEnd::TimedOut
+            }
         };
         Ok(SyncOutcome { arn, name, started_at, stopped_at: self.clock.now(), end })
     }
@@ -170,7 +172,8 @@ impl Core {
         }
         let compiled = self.programs.get(self.catalog.as_ref(), request.machine.revision.id).await?;
         let (header, value, _) = self.begin(request, &compiled);
-        let seconds = compiled.program.timeout_seconds.unwrap_or(EXPRESS_SECONDS_MAX).min(EXPRESS_SECONDS_MAX);
+        let seconds =
+            compiled.program.timeout_seconds.unwrap_or(EXPRESS_SECONDS_MAX).min(EXPRESS_SECONDS_MAX);
         Ok(Express {
             arn: self.home.express(&header.machine_name, &header.name, header.id.0),
             deadline: header.started_at.plus_seconds(i64::from(seconds)),
@@ -359,9 +362,7 @@ impl ExpressTurn<'_> {
             again: self.delivery.redeliveries > 0,
         };
         let id = message.id();
-        let ended = |answer| {
-            Held::Event(Box::new(Event::TaskEnded { task, answer, source: Source::Call }))
-        };
+        let ended = |answer| Held::Event(Box::new(Event::TaskEnded { task, answer, source: Source::Call }));
         let Some(queue) = self.core.queue_for(&message.request.resource) else {
             return Ok(ended(Answer::Failed(unserved_failure(&message))));
         };

@@ -73,7 +73,8 @@ fn at(failed: &Failed) -> At {
 }
 
 async fn fail(world: &World, parent: &At, decide: impl FnOnce(Failed) -> Commit + Send + 'static) -> Done {
-    let verdict = world.db.fail_fork(&parent.key, parent.fence, Box::new(decide)).await.unwrap();
+    let verdict =
+        world.db.fail_fork(&parent.key, parent.fence, Box::new(|failed| Some(decide(failed)))).await.unwrap();
     super::world::done(parent.key.clone(), verdict)
 }
 
@@ -167,7 +168,7 @@ pub async fn a_failed_fork_is_stale_at_another_fence_or_without_a_failure(adapte
     }
     assert_eq!(world.paths(root.key.execution).await.len(), 3);
     fail(&world, &parent, |failed| moved(&failed)).await;
-    let again = world.db.fail_fork(&parent.key, parent.fence, Box::new(|failed| moved(&failed))).await;
+    let again = world.db.fail_fork(&parent.key, parent.fence, Box::new(|failed| Some(moved(&failed)))).await;
     assert_eq!(again.unwrap(), Verdict::Stale);
 }
 

@@ -1,12 +1,14 @@
 //! One command for one task: JSON in, JSON out.
 
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use asl::limits::{CAUSE_CHARACTERS_MAX, ERROR_CHARACTERS_MAX};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
 
 /// How a task was done.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(super) enum Done {
 const OUTPUT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How much of the end of standard error is told, in characters.
 const STDERR_CHARACTERS_MAX: usize = 2_000;
+/// How long what an ended command has printed is read for.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs the command to its end. Dropping the future kills it and all it started.
 pub(super) async fn run(line: &str, input: &str, environment: &[(&str, &str)]) -> Done {
@@ -45,27 +49,47 @@ pub(super) async fn run(line: &str, input: &str, environment: &[(&str, &str)]) -
 }
 
 async fn exchange(mut child: Child, input: &str) -> std::io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
-    let _group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let write = async {
-        if let Some(mut stdin) = stdin {
-            // A command that does not want its input is no failure.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
-        Ok(())
+    let (mut printed, mut complained) = (Vec::new(), Vec::new());
+    let talk = async {
+        tokio::join!(write(stdin, input), read(stdout, &mut printed), read(stderr, &mut complained));
     };
-    let (status, (), stdout, stderr) = tokio::try_join!(child.wait(), write, read(stdout), read(stderr))?;
-    Ok((status, stdout, stderr))
+    let status = converse(&mut child, group, talk).await?;
+    Ok((status, printed, complained))
+}
+
+/// Waits for the command, and beside that for its pipes.
+async fn converse(
+    child: &mut Child,
+    group: Group,
+    talk: impl Future<Output = ()>,
+) -> std::io::Result<ExitStatus> {
+    tokio::pin!(talk);
+    tokio::select! {
+        status = child.wait() => {
+            // What it left in the background may hold the pipes open for ever.
+            drop(group);
+            let _ = timeout(DRAIN, talk).await;
+            status
+        }
+        () = &mut talk => child.wait().await,
+    }
+}
+
+/// Writes all and closes. A command that does not want its input is no failure.
+async fn write(pipe: Option<ChildStdin>, input: &str) {
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.write_all(input.as_bytes()).await;
+    }
 }
 
 /// Reads to the end and keeps the beginning: a full pipe would stop the command.
-async fn read(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
+async fn read(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     if let Some(mut pipe) = pipe {
-        (&mut pipe).take(OUTPUT_BYTES_MAX).read_to_end(&mut kept).await?;
-        tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
+        let _ = (&mut pipe).take(OUTPUT_BYTES_MAX).read_to_end(kept).await;
+        let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
     }
-    Ok(kept)
 }
 
 fn judge(status: ExitStatus, stdout: &[u8], stderr: &[u8]) -> Done {
@@ -78,9 +102,7 @@ fn judge(status: ExitStatus, stdout: &[u8], stderr: &[u8]) -> Done {
         (true, Err(error)) => failed("InvalidOutput", &format!("the command printed no JSON: {error}")),
         (false, value) => {
             let told = value.ok().and_then(|value| told(&value));
-            told.unwrap_or_else(|| {
-                failed("CommandFailed", &format!("{status}\n{}", tail(stderr)).trim().to_owned())
-            })
+            told.unwrap_or_else(|| failed("CommandFailed", format!("{status}\n{}", tail(stderr)).trim()))
         }
     }
 }
@@ -136,6 +158,7 @@ mod tests {
         check("cat", Ok(r#"{"a":1}"#)).await;
         check("echo \"[\\\"$WORD\\\"]\"", Ok(r#"["x"]"#)).await;
         check("true", Ok("null")).await;
+        check("sleep 60 & echo 1", Ok("1")).await;
         check(
             "echo no",
             Err(("InvalidOutput", "the command printed no JSON: expected ident at line 1 column 2")),

@@ -1,0 +1,41 @@
+# What one can do here. `make help` lists it.
+
+CASES ?= ../shared/aws-conformance
+
+.PHONY: help demo dev test check fmt lint docs conformance bench faults fuzz
+
+help: ## list what one can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## watch an order go through
+	cargo run --release --quiet -p engine -- demo
+
+dev: ## serve the API on http://127.0.0.1:8083, everything in one process
+	cargo run --release -p engine -- dev
+
+check: fmt lint docs test ## all that must hold before a change is merged
+
+fmt: ## the formatting
+	cargo fmt --all -- --check
+
+lint: ## the lints
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: ## the documentation of the code
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+test: ## the tests, those with boto3 and the AWS CLI included
+	cargo test --workspace
+	.ci/clients
+
+conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor
+	.ci/conformance "$(CASES)"
+
+bench: ## nanoseconds for a transition
+	cargo bench -p benches
+
+faults: ## real processes, killed at the worst moment
+	cargo test -p engine --test end_to_end
+
+fuzz: ## a minute for each entrance that takes text from anybody (nightly, cargo-fuzz)
+	.ci/fuzz 60
