@@ -34,10 +34,10 @@ pub fn jsonpath(data: &[u8]) {
     if let Ok(path) = Path::parse(path) {
         let _ = path.evaluate(&document);
     }
-    if let Ok(path) = ReferencePath::parse(path) {
-        if path.write(&mut document, json!(1)).is_ok() {
-            assert_eq!(path.evaluate(&document).as_deref(), Ok(&json!(1)));
-        }
+    if let Ok(path) = ReferencePath::parse(path)
+        && path.write(&mut document, json!(1)).is_ok()
+    {
+        assert_eq!(path.evaluate(&document).as_deref(), Ok(&json!(1)));
     }
 }
 

@@ -201,7 +201,8 @@ pub struct Tick {
 impl Branch {
     /// The root branch of a new execution, with its `ExecutionStarted`. `input` is what the caller gave.
     pub fn start(run: &Run<'_>, input: Value, input_text: String, now: Timestamp) -> (Self, HistoryEvent) {
-        let written = Some(&input_text).filter(|text| **text != input.to_string()).cloned();
+        let compact = input.to_string();
+        let written = (input_text != compact).then(|| input_text.clone());
         let branch = Branch {
             seq: 0,
             state: run.program.start_at(run.program.root()),

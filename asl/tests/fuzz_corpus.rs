@@ -1,7 +1,5 @@
 //! Replays the fuzzers' corpus on a stable compiler.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 #[path = "../fuzz/targets.rs"]

@@ -54,6 +54,7 @@ async fn start(store: &SqliteStore) -> Commit {
         fence,
         woken_at: None,
         history: HistoryRow { events: 1, body: Bytes::from_static(b"{}") },
+        joins: false,
         change: Change::Move(state),
     }
 }
