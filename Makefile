@@ -8,7 +8,7 @@ help: ## list what one can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## watch an order go through
-	cargo run --release --quiet -p engine -- demo
+	cargo run --quiet -p engine -- demo
 
 dev: ## serve the API on http://127.0.0.1:8083, everything in one process
 	cargo run --release -p engine -- dev
@@ -35,7 +35,7 @@ bench: ## nanoseconds for a transition
 	cargo bench -p benches
 
 faults: ## real processes, killed at the worst moment
-	cargo test -p engine --test end_to_end
+	WARREN_KILLS=200 WARREN_EXECUTIONS=2000 cargo test -p engine --test kills -- --nocapture
 
 fuzz: ## a minute for each entrance that takes text from anybody (nightly, cargo-fuzz)
 	.ci/fuzz 60

@@ -11,7 +11,8 @@
 //!             broker ────────▶  express  (no store)
 //! ```
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use asl::limits::Limits;
 use asl::program::Resource;
@@ -61,6 +62,8 @@ pub struct Core {
     pub limits: Limits,
     /// Bounds of the door.
     pub admission: Admission,
+    /// Open executions when they were last counted.
+    pub open_counted: Mutex<Option<(Instant, u64)>>,
     /// What Task states can call, activities aside.
     pub connectors: Vec<Arc<dyn Connector>>,
     /// Compiled definitions.

@@ -7,7 +7,7 @@ use std::fs::{File, TryLockError};
 use std::future::IntoFuture;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connectors::Connector;
@@ -223,6 +223,7 @@ fn assemble(
             open_executions_max: config.limits.open_executions_max.get(),
             waiting_express_max: WAITING_EXPRESS_MAX,
         },
+        open_counted: Mutex::default(),
         connectors,
         programs: Programs::default(),
         headers: Headers::default(),

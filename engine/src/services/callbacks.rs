@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use asl::branch::{Answer, Event, Source, Stage, Waiting};
+use asl::branch::{Answer, Event, Source, Stage, TaskAttempt, Waiting};
 
 use crate::messages::{Body, TaskMessage, decode};
 use crate::ports::broker::{Consumer, Delivery, DeliveryTag, Queue, Settle};
@@ -62,8 +62,22 @@ impl Core {
     /// Says that the worker of the task that a token names is alive.
     pub async fn heartbeat(&self, token: &str) -> Result<(), TaskError> {
         let key = self.tokens.read(token).ok_or(TaskError::InvalidToken)?;
+        if self.is_fresh(&key).await? {
+            return Ok(());
+        }
         let event = Event::Heartbeat { task: key.task };
         self.tell_by_token(key, event).await
+    }
+
+    /// Whether a heartbeat changes so little that it need not be written: less than a third of the interval
+    /// is gone, or nobody listens for beats.
+    async fn is_fresh(&self, key: &TaskKey) -> Result<bool, Unavailable> {
+        let Some(attempt) = self.open_attempt(&key.branch, key.task).await? else { return Ok(false) };
+        let Some(interval) = attempt.heartbeat_seconds.filter(|_| attempt.stage != Stage::Scheduled) else {
+            return Ok(attempt.stage != Stage::Scheduled);
+        };
+        let left = attempt.heartbeat_due_at.map(|due| due.milliseconds() - self.clock.now().milliseconds());
+        Ok(left.is_some_and(|left| left > i64::from(interval) * 2_000 / 3))
     }
 
     async fn tell_by_token(&self, key: TaskKey, event: Event) -> Result<(), TaskError> {
@@ -137,11 +151,19 @@ impl Core {
     }
 
     async fn is_started(&self, key: &BranchKey, task: u32) -> Result<bool, Unavailable> {
-        let Some(row) = self.branch(key).await? else { return Ok(false) };
+        let attempt = self.open_attempt(key, task).await?;
+        Ok(attempt.is_some_and(|attempt| attempt.stage == Stage::Started))
+    }
+
+    /// The task that a branch waits for, if it is this one.
+    async fn open_attempt(&self, key: &BranchKey, task: u32) -> Result<Option<TaskAttempt>, Unavailable> {
+        let Some(row) = self.branch(key).await? else { return Ok(None) };
         if row.state.phase != Phase::Dispatched || row.state.task != Some(task) {
-            return Ok(false);
+            return Ok(None);
         }
-        let waiting = decode::<Body>(&row.body).ok().and_then(|body| body.value).map(|value| value.waiting);
-        Ok(matches!(waiting, Some(Waiting::Task(attempt)) if attempt.stage == Stage::Started))
+        match decode::<Body>(&row.body).ok().and_then(|body| body.value).map(|value| value.waiting) {
+            Some(Waiting::Task(attempt)) => Ok(Some(attempt)),
+            Some(_) | None => Ok(None),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Starting and stopping executions: what a caller waits for.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use asl::branch::{Branch, BranchPath, EventRef, Run};
 use asl::data::Failure;
@@ -115,7 +115,7 @@ impl Core {
     }
 
     async fn start_standard(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
-        let open = self.catalog.running().await?;
+        let open = self.open_executions().await?;
         if open >= self.admission.open_executions_max {
             return Err(StartError::Throttled(format!(
                 "{open} executions are open, which is the limit (limits.open_executions_max)"
@@ -160,6 +160,19 @@ impl Core {
             }
             Started::NameTaken { .. } => Err(StartError::AlreadyExists { arn }),
         }
+    }
+
+    /// Open executions, counted at most once a second: counting takes time in proportion to them.
+    async fn open_executions(&self) -> Result<u64, Unavailable> {
+        const COUNT_AGAIN: Duration = Duration::from_secs(1);
+        if let Some((counted, open)) = *self.open_counted.lock().unwrap_or_else(PoisonError::into_inner)
+            && counted.elapsed() < COUNT_AGAIN
+        {
+            return Ok(open);
+        }
+        let open = self.catalog.running().await?;
+        *self.open_counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), open));
+        Ok(open)
     }
 
     /// The header of a new execution, its root branch and its first event.

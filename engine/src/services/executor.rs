@@ -70,7 +70,10 @@ enum Work {
 impl Core {
     /// Works a batch until it is settled. What is away holds it; what cannot be read in it is put aside.
     async fn work_batch(&self, consumer: &dyn Consumer, deliveries: &[Delivery]) {
-        while let Err(error) = self.turn(consumer, deliveries).await {
+        let mut again = false;
+        while let Err(error) = self.turn(consumer, deliveries, again).await {
+            // Some of it may have been committed: what followed that is published as after a crash.
+            again = true;
             match (&error, deliveries) {
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), [one]) => {
                     if self.put_aside(consumer, one, &error).await.is_ok() {
@@ -108,15 +111,20 @@ impl Core {
         Ok(())
     }
 
-    /// One turn of the loop over a batch of deliveries. After an error the same batch may be given again.
-    async fn turn(&self, consumer: &dyn Consumer, deliveries: &[Delivery]) -> Result<(), Unavailable> {
+    /// One turn of the loop over a batch of deliveries. After an error the same batch is given `again`.
+    async fn turn(
+        &self,
+        consumer: &dyn Consumer,
+        deliveries: &[Delivery],
+        again: bool,
+    ) -> Result<(), Unavailable> {
         let mut settled = Vec::with_capacity(deliveries.len());
         let mut publications = Vec::with_capacity(deliveries.len());
         let mut commits: Vec<Commit> = Vec::with_capacity(deliveries.len());
         let mut afters: Vec<(After, bool)> = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let mut settle = Settle::Acknowledge;
-            match self.work(delivery).await? {
+            match self.work(delivery, again || delivery.redeliveries > 0).await? {
                 Work::Step(ready) => {
                     commits.push(ready.step.commit);
                     afters.push((ready.step.after, ready.redelivered));
@@ -166,8 +174,7 @@ impl Core {
         Ok(())
     }
 
-    async fn work(&self, delivery: &Delivery) -> Result<Work, Unavailable> {
-        let redelivered = delivery.redeliveries > 0;
+    async fn work(&self, delivery: &Delivery, redelivered: bool) -> Result<Work, Unavailable> {
         if delivery.correlation_id.is_some() {
             return match decode::<TaskResult>(&delivery.body) {
                 Ok(result) => self.work_result(result, redelivered).await,
@@ -213,8 +220,8 @@ impl Core {
     async fn work_nudge(&self, nudge: Nudge, redelivered: bool) -> Result<Work, Unavailable> {
         let Some(row) = self.branch(&nudge.key()).await? else { return Ok(Work::Nothing) };
         if row.fence != nudge.fence() {
-            let again = redelivered && row.fence.seq == nudge.seq + 1;
-            return Ok(Work::Publish(if again { self.republish(&row).await? } else { Vec::new() }));
+            let lost = redelivered && row.fence.seq == nudge.seq + 1;
+            return Ok(Work::Publish(if lost { self.republish_family(&row).await? } else { Vec::new() }));
         }
         let now = self.clock.now();
         match row.state.phase {
@@ -261,7 +268,7 @@ impl Core {
         match self.tell_task(&key, result.task, event, Backing::Delivery).await? {
             Some(publications) => Ok(Work::Publish(publications)),
             None if redelivered => Ok(Work::Publish(match self.branch(&key).await? {
-                Some(row) => self.republish(&row).await?,
+                Some(row) => self.republish_family(&row).await?,
                 None => Vec::new(),
             })),
             None => Ok(Work::Nothing),

@@ -25,37 +25,41 @@ impl Core {
         sent: Fence,
     ) -> Result<Vec<Publication>, Unavailable> {
         match self.branch(key).await? {
-            Some(row) if row.fence.seq == sent.seq + 1 => self.republish_with_children(&row).await,
+            Some(row) if row.fence.seq == sent.seq + 1 => self.republish_family(&row).await,
             Some(_) | None => Ok(Vec::new()),
         }
     }
 
-    /// The messages that should be in flight for a row, and for the children that its fork launched.
-    async fn republish_with_children(&self, row: &StoredBranch) -> Result<Vec<Publication>, Unavailable> {
+    /// The messages that should be in flight for a row and for those that its last transition woke: the
+    /// children that it launched; for one that has ended, its parent and the sibling that took its place.
+    pub async fn republish_family(&self, row: &StoredBranch) -> Result<Vec<Publication>, Unavailable> {
         let mut publications = self.republish(row).await?;
-        if row.state.phase == Phase::Forked {
-            let mut after = Some(row.key.clone());
-            let (from, to) = row.key.branch.descendants();
-            loop {
-                let rows = self.store.live_branches(after.as_ref(), CHUNK).await?;
-                let below = rows.iter().filter(|child| {
-                    let path = child.key.branch.as_str();
-                    child.key.execution == row.key.execution && path >= from.as_str() && path < to.as_str()
-                });
-                let mut found = false;
-                for child in below {
-                    found = true;
-                    if child.fence.seq == 0 {
-                        publications.extend(self.republish(child).await?);
-                    }
-                }
-                after = rows.last().map(|row| row.key.clone());
-                if !found || after.is_none() {
-                    break;
-                }
+        let parent = match (row.state.phase, row.key.branch.place()) {
+            (Phase::Forked, _) => row.key.clone(),
+            (Phase::Ended, Some(place)) => BranchKey { branch: place.parent, ..row.key.clone() },
+            (_, _) => return Ok(publications),
+        };
+        if row.state.phase == Phase::Ended
+            && let Some(parent) = self.branch(&parent).await?
+        {
+            publications.extend(self.republish(&parent).await?);
+        }
+        let (from, to) = parent.branch.descendants();
+        let mut after = Some(parent.clone());
+        loop {
+            let rows = self.store.live_branches(after.as_ref(), CHUNK).await?;
+            let below = |child: &&StoredBranch| {
+                let path = child.key.branch.as_str();
+                child.key.execution == parent.execution && (from.as_str()..to.as_str()).contains(&path)
+            };
+            for child in rows.iter().filter(below).filter(|child| child.fence.seq == 0) {
+                publications.extend(self.republish(child).await?);
+            }
+            after = rows.last().filter(below).map(|last| last.key.clone());
+            if after.is_none() {
+                return Ok(publications);
             }
         }
-        Ok(publications)
     }
 
     /// The message that should be in flight for a row; none if it waits for something that comes by
