@@ -8,10 +8,10 @@ help: ## list what one can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## watch an order go through
-	cargo run --quiet -p engine -- demo
+	cargo run -p engine -- demo
 
 dev: ## serve the API on http://127.0.0.1:8083, everything in one process
-	cargo run --release -p engine -- dev
+	cargo run -p engine -- dev
 
 check: fmt lint docs test ## all that must hold before a change is merged
 

@@ -106,7 +106,8 @@ impl<'a> Turn<'a> {
         let mut context = Context::new(self.run.execution, &state.name, entered_at);
         context.item = self.branch.item.clone();
         if matches!(state.state_type(), StateType::Task | StateType::Parallel | StateType::Map) {
-            context.retry_count = Some(self.branch.retries.iter().sum());
+            let count = self.branch.retries.iter().fold(0_u32, |sum, used| sum.saturating_add(*used));
+            context.retry_count = Some(count);
         }
         context
     }

@@ -223,13 +223,19 @@ pub struct StoredBranch {
     pub body: Bytes,
 }
 
+/// Children's last bodies that one join reads, together, in bytes (256 MiB). Outputs that large are over
+/// any payload limit, so nothing is lost by not reading them.
+pub const JOIN_BYTES_MAX: usize = 268_435_456;
+
 /// What a join reads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Joined {
     /// The parent, which must be runnable.
     pub parent: StoredBranch,
-    /// The last body of each child, in index order.
+    /// The last body of each child, in index order; none of them if they are `too_large`.
     pub bodies: Vec<Bytes>,
+    /// Whether the bodies have more than [`JOIN_BYTES_MAX`] bytes together.
+    pub too_large: bool,
     /// Events that all descendants have recorded.
     pub events: u64,
 }

@@ -21,6 +21,13 @@ impl Core {
         subject: Subject,
     ) -> Result<Option<Step>, Unavailable> {
         let Some(joined) = self.store.joined(key, fence).await? else { return Ok(None) };
+        let Some(last) = joined.parent.cause else { return Err(corrupt(key)) };
+        if joined.too_large {
+            let state = &subject.compiled.program.state(subject.value.state).name;
+            let failure = Failure::data_limit_exceeded(state);
+            let event = Event::BranchFailed { failure, last, aborted: Vec::new(), events: joined.events };
+            return self.joining(subject, event).await;
+        }
         let mut outputs = Vec::with_capacity(joined.bodies.len());
         for body in &joined.bodies {
             match decode::<Body>(body).map(|body| body.end) {
@@ -28,8 +35,10 @@ impl Core {
                 Ok(_) | Err(_) => return Err(corrupt(key)),
             }
         }
-        let Some(last) = joined.parent.cause else { return Err(corrupt(key)) };
-        let event = Event::BranchesJoined { outputs, last, events: joined.events };
+        self.joining(subject, Event::BranchesJoined { outputs, last, events: joined.events }).await
+    }
+
+    async fn joining(&self, subject: Subject, event: Event) -> Result<Option<Step>, Unavailable> {
         let Ok(mut step) = self.advance(subject, event, Backing::Delivery).await? else { return Ok(None) };
         step.commit.joins = true;
         Ok(Some(step))

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use asl::branch::BranchPath;
 use asl::data::timestamp::Timestamp;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::failure::{corrupt, failure};
 use super::history::AllIds;
 use super::rows::{self, Fork, Range, Row, blob, branch_columns, bytes, decode_stored, last_history, path};
 use crate::ports::store::{
-    BranchKey, Change, Error, Failed, Fence, Joined, OnFailed, Phase, StoredBranch, Verdict,
+    BranchKey, Change, Error, Failed, Fence, JOIN_BYTES_MAX, Joined, OnFailed, Phase, StoredBranch, Verdict,
 };
 
 /// See [`Store::joined`](crate::ports::store::Store::joined). Not for a fork with a failed child.
@@ -27,7 +28,8 @@ pub(super) async fn joined(
     let Some((row, body)) = runnable_parent(connection, key, fence, complete).await? else { return Ok(None) };
     let events = rows::events_in(connection, &[Range::below(key)]).await?.iter().sum();
     let bodies = bodies(connection, key, fence.seq).await?;
-    Ok(Some(Joined { parent: row.stored(body), bodies, events }))
+    let too_large = bodies.is_none();
+    Ok(Some(Joined { parent: row.stored(body), bodies: bodies.unwrap_or_default(), too_large, events }))
 }
 
 /// The parent and its body, if it is at this fence, runnable, and its fork is as asked.
@@ -43,8 +45,12 @@ async fn runnable_parent(
     Ok(found.filter(|(_, row, _)| ready(row)).map(|(_, row, body)| (row, body)))
 }
 
-/// The last bodies of the children of a fork, by index.
-async fn bodies(connection: &mut SqliteConnection, key: &BranchKey, fork: u32) -> Result<Vec<Bytes>, Error> {
+/// The last bodies of the children of a fork, by index; `None` if they are too large together.
+async fn bodies(
+    connection: &mut SqliteConnection,
+    key: &BranchKey,
+    fork: u32,
+) -> Result<Option<Vec<Bytes>>, Error> {
     const BODIES: &str = concat!(
         "SELECT b.branch, h.body FROM branches b",
         last_history!(),
@@ -53,14 +59,21 @@ async fn bodies(connection: &mut SqliteConnection, key: &BranchKey, fork: u32) -
     let (from, to) = key.branch.descendants();
     let children = query(BODIES).bind(blob(key.execution.0)).bind(from).bind(to);
     let mut bodies = Vec::new();
-    for row in children.fetch_all(connection).await.map_err(failure)? {
+    let mut size = 0;
+    let mut children = children.fetch(connection);
+    while let Some(row) = children.try_next().await.map_err(failure)? {
         let child = path(&row, 0)?;
         let place = child.place().filter(|place| place.parent == key.branch && place.fork == fork);
         let place = place.ok_or_else(|| corrupt(format_args!("'{child}' is left in a joined fork")))?;
-        bodies.push((place.index, bytes(&row, 1)?));
+        let body = bytes(&row, 1)?;
+        size += body.len();
+        if size > JOIN_BYTES_MAX {
+            return Ok(None);
+        }
+        bodies.push((place.index, body));
     }
     bodies.sort_by_key(|(index, _)| *index);
-    Ok(bodies.into_iter().map(|(_, body)| body).collect())
+    Ok(Some(bodies.into_iter().map(|(_, body)| body).collect()))
 }
 
 /// See [`Store::fail_fork`](crate::ports::store::Store::fail_fork).
