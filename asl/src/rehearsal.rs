@@ -31,6 +31,7 @@ pub struct Rehearsal<'a> {
     ready: VecDeque<(BranchPath, Event)>,
     tasks: VecDeque<ScheduledTask>,
     rows: Vec<Row>,
+    first_ids: BTreeMap<(BranchPath, u32), u64>,
     events: u64,
     outcome: Option<Outcome>,
 }
@@ -99,6 +100,7 @@ impl<'a> Rehearsal<'a> {
             branches: BTreeMap::from([(path.clone(), Live { branch, timer: None, fork: None })]),
             ready: VecDeque::from([(path, Event::Enter { after: None })]),
             tasks: VecDeque::new(),
+            first_ids: BTreeMap::from([((row.path.clone(), row.seq), row.first_id)]),
             rows: vec![row],
             events: 1,
             outcome: None,
@@ -186,8 +188,8 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn event_id(&self, event: &EventRef) -> Option<u64> {
-        let row = self.rows.iter().find(|row| row.path == event.branch && row.seq == event.seq)?;
-        Some(row.first_id + u64::from(event.offset))
+        let first_id = self.first_ids.get(&(event.branch.clone(), event.seq))?;
+        Some(first_id + u64::from(event.offset))
     }
 
     fn tick(&mut self, token: String) -> Tick {
@@ -228,6 +230,7 @@ impl<'a> Rehearsal<'a> {
     fn record(&mut self, path: &BranchPath, seq: u32, events: Vec<HistoryEvent>) {
         let first_id = self.events + 1;
         self.events += events.len() as u64;
+        self.first_ids.insert((path.clone(), seq), first_id);
         self.rows.push(Row { path: path.clone(), seq, first_id, events });
     }
 

@@ -38,7 +38,11 @@ pub struct LambdaConnector {
     config: FunctionsConfig,
     client: reqwest::Client,
     commands: Arc<Semaphore>,
+    calls: Semaphore,
 }
+
+/// Calls over HTTP that are out at a time: each takes a connection, and a process has few of those.
+const CALLS_MAX: usize = 128;
 
 impl LambdaConnector {
     /// A connector to the functions of this configuration.
@@ -47,7 +51,7 @@ impl LambdaConnector {
     pub fn new(config: FunctionsConfig) -> io::Result<Self> {
         let client = url::client().map_err(io::Error::other)?;
         let commands = Arc::new(Semaphore::new(config.commands_max.get().min(Semaphore::MAX_PERMITS)));
-        Ok(LambdaConnector { config, client, commands })
+        Ok(LambdaConnector { config, client, commands, calls: Semaphore::new(CALLS_MAX) })
     }
 
     /// Calls a function and waits for its answer, or for its acceptance where the call is an event.
@@ -58,6 +62,8 @@ impl LambdaConnector {
         };
         match target {
             Target::Url(url) => {
+                // Held until the answer is in; the function's own time begins once it has its place.
+                let _place = self.calls.acquire().await;
                 let bytes_max = self.config.output_bytes_max.get();
                 let exchange = url::invoke(&self.client, &url, call, bytes_max);
                 match tokio::time::timeout(timeout, exchange).await {

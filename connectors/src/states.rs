@@ -19,8 +19,7 @@ use crate::{Connector, Request, Submission};
 ///
 /// An implementation must guarantee:
 /// * [`start`](Self::start) has the idempotency of StartExecution: the same name and input as those of a
-///   running execution answer that execution. One with the same [`Start::task`] should be answered whatever
-///   its status, where the engine knows that it is the task's own.
+///   running execution answer that execution.
 /// * Futures may be dropped at any time; a start may then have happened or not.
 #[async_trait]
 pub trait Executions: Send + Sync {
@@ -47,6 +46,8 @@ pub struct Start {
     pub input: String,
     /// As the task gives it.
     pub trace_header: Option<String>,
+    /// Whether the task waits for the end: then it must be one that can be described.
+    pub waits: bool,
     /// The execution that asks.
     pub parent_arn: String,
     /// The attempt that asks: [`Request::id`].
@@ -200,7 +201,8 @@ impl Child {
             }
         };
         let (parent_arn, task) = (request.execution_arn.clone(), request.id.clone());
-        let start = Start { state_machine_arn, name, input, trace_header, parent_arn, task };
+        let waits = matches!(pattern(&request.resource), Pattern::Sync | Pattern::Sync2);
+        let start = Start { state_machine_arn, name, input, trace_header, waits, parent_arn, task };
         Ok(Child { start, own_arn })
     }
 }

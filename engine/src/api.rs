@@ -29,7 +29,6 @@ mod parameters;
 
 mod definitions;
 mod lookup;
-mod names;
 mod pages;
 mod settings;
 

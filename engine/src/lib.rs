@@ -8,6 +8,8 @@ pub mod ids;
 
 pub mod arn;
 
+pub mod names;
+
 pub mod messages;
 
 pub mod ports;

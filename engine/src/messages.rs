@@ -14,6 +14,9 @@ use serde_json::Value;
 use crate::ids::{ExecutionId, RevisionId, Stamp};
 use crate::ports::store::{BranchKey, Fence};
 
+/// Deepest nesting of a body: a value of the language in a few wrappers of ours.
+const DEPTH_MAX: usize = asl::limits::JSON_DEPTH_MAX + 32;
+
 /// A body that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to read a message: {0}")]
@@ -27,7 +30,32 @@ pub fn encode<T: Serialize>(message: &T) -> Bytes {
 
 /// Reads a body.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
-    Ok(serde_json::from_slice(body)?)
+    if depth(body) > DEPTH_MAX {
+        return Err(DecodeError(serde::de::Error::custom(format!("it nests deeper than {DEPTH_MAX}"))));
+    }
+    // The reader's own limit is that of the values alone, without our wrappers.
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    reader.disable_recursion_limit();
+    Ok(T::deserialize(&mut reader)?)
+}
+
+/// How deep JSON nests, without reading it.
+fn depth(body: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// What a message on the queues of transitions says.
@@ -201,4 +229,18 @@ pub enum ExpressResult {
     TimedOut,
     /// It was lost with the engine that ran it, and is not run again.
     Lost,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deepest_value_of_the_language_is_read_in_its_wrappers() {
+        let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(decode::<Value>(deep(DEPTH_MAX).as_bytes()).is_ok());
+        assert!(decode::<Value>(deep(DEPTH_MAX + 1).as_bytes()).is_err());
+        assert!(decode::<Value>(deep(1_000_000).as_bytes()).is_err());
+        assert_eq!(depth(br#"{"a": "[[[\"[[", "b": [1]}"#), 2);
+    }
 }

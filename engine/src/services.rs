@@ -84,6 +84,10 @@ pub struct Core {
     pub stopping: CancellationToken,
     /// Calls and children of Express executions that this engine waits for.
     pub replies: express::Replies,
+    /// Forks of Express executions that are over before all their children are.
+    pub ended_forks: express::EndedForks,
+    /// Express executions that this engine has let in.
+    pub open_express: express::OpenExpress,
 }
 
 /// What the door lets in.
@@ -91,8 +95,8 @@ pub struct Core {
 pub struct Admission {
     /// Open Standard executions; AWS allows a million.
     pub open_executions_max: u64,
-    /// Express executions and their transitions that wait for a turn.
-    pub waiting_express_max: u64,
+    /// Open Express executions that this engine has let in.
+    pub open_express_max: u64,
 }
 
 /// Work that nobody waits for any more.

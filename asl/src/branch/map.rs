@@ -18,8 +18,7 @@ impl Turn<'_> {
         let raw = std::mem::take(&mut self.branch.data);
         let prepared = self.prepare(map, &raw);
         self.branch.data = raw;
-        let Prepared { inputs, window } = prepared?;
-        let length = u32::try_from(inputs.len()).unwrap_or(u32::MAX);
+        let Prepared { inputs, length, window } = prepared?;
         let started = self.record(EventKind::MapStateStarted { length });
         if inputs.is_empty() {
             return self.map_joined(Vec::new(), started, map.next);
@@ -73,13 +72,16 @@ impl Turn<'_> {
         let scope = Scope { input: &effective, context: &context };
         let concurrency = integer(map.max_concurrency.as_ref(), "MaxConcurrencyPath", scope)?;
         check_tolerated_failure(&map.tolerated_failure, scope)?;
-        let items = items(map, scope)?;
+        let mut items = items(map, scope)?;
+        // Each iteration records an event, so those beyond the limit of the history never begin.
+        let length = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        items.truncate(usize::try_from(limits.history_events_max).unwrap_or(usize::MAX));
         let window = match concurrency {
             None | Some(0) => limits.map_concurrency_default,
             Some(given) => given.min(limits.map_concurrency_default),
         };
         let inputs = self.select_items(map, items, &effective)?;
-        Ok(Prepared { inputs, window: window.max(1) })
+        Ok(Prepared { inputs, length, window: window.max(1) })
     }
 
     fn select_items(
@@ -101,7 +103,7 @@ impl Turn<'_> {
                 (None, None) => item.value.clone(),
                 (None, Some(key)) => json!({ "Key": key, "Value": item.value }),
             };
-            bytes += input.to_string().len();
+            bytes += self.bounded(&input, &self.state().name)?.len();
             if bytes > FORK_BYTES_MAX {
                 return Err(Failure::data_limit_exceeded(&self.state().name));
             }
@@ -113,6 +115,8 @@ impl Turn<'_> {
 
 struct Prepared {
     inputs: Vec<(Arc<MapItem>, Value)>,
+    /// Items there are, possibly more than inputs.
+    length: u32,
     window: u32,
 }
 

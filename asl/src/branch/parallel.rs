@@ -16,7 +16,8 @@ impl Turn<'_> {
         let arguments = self.parallel_arguments(&raw);
         self.branch.data = raw;
         let arguments = arguments?;
-        let bytes = arguments.to_string().len().saturating_mul(parallel.branches.len());
+        let bytes =
+            self.bounded(&arguments, &self.state().name)?.len().saturating_mul(parallel.branches.len());
         if bytes > FORK_BYTES_MAX {
             return Err(Failure::data_limit_exceeded(&self.state().name));
         }

@@ -121,10 +121,12 @@ impl<'a> Turn<'a> {
         self.state().flow.effective_input(Scope { input: raw, context })
     }
 
-    /// The raw input, left in place where a catcher may still need it.
+    /// The raw input, left in place where another attempt or a catcher may still need it.
     pub(super) fn take_raw_input(&mut self) -> Value {
         match self.handling() {
-            Some(handling) if !handling.catchers.is_empty() => self.branch.data.clone(),
+            Some(handling) if !(handling.catchers.is_empty() && handling.retriers.is_empty()) => {
+                self.branch.data.clone()
+            }
             Some(_) | None => std::mem::take(&mut self.branch.data),
         }
     }

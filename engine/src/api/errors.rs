@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::arn::ArnError;
 use crate::messages::DecodeError;
+use crate::names::InvalidName;
 use crate::ports::store;
 use crate::services::Unavailable;
 use crate::services::callbacks::TaskError;
@@ -135,6 +136,12 @@ fn namespace(code: &str) -> &'static str {
 impl From<ArnError> for ApiError {
     fn from(error: ArnError) -> Self {
         ApiError::new("InvalidArn", format!("Invalid Arn: '{error}'"))
+    }
+}
+
+impl From<InvalidName> for ApiError {
+    fn from(error: InvalidName) -> Self {
+        ApiError::new("InvalidName", error.to_string())
     }
 }
 

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::errors::ApiError;
 use super::lookup;
-use super::names;
 use super::pages::PageRequest;
 use super::parameters::Parameters;
 use super::tasks::failure;
 use crate::messages::{self, Body};
+use crate::names;
 use crate::ports::catalog::{Ends, Execution, ExecutionFilter};
 use crate::ports::store::ExecutionStatus;
 use crate::services::Core;
@@ -79,6 +79,7 @@ fn read_input(text: &str, bytes_max: usize) -> Result<Value, ApiError> {
 
 fn not_started(error: StartError, machine_arn: &str) -> ApiError {
     match error {
+        StartError::Name(error) => error.into(),
         StartError::AlreadyExists { arn } => {
             ApiError::new("ExecutionAlreadyExists", format!("Execution Already Exists: '{arn}'"))
         }

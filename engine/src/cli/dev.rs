@@ -34,8 +34,8 @@ use crate::services::{Admission, Core, executor, express, scheduler, task_runner
 
 /// Messages to services that are kept for one that is slow; older ones are dropped, as they are hints.
 const HINTS_MAX: usize = 4_096;
-/// Express executions that may wait for a turn before starts are refused.
-const WAITING_EXPRESS_MAX: u64 = 10_000;
+/// Express executions that may be open before starts are refused: each lives in memory.
+const OPEN_EXPRESS_MAX: u64 = 100_000;
 /// How long a stop waits for work at hand, and for clients that still read.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -106,8 +106,10 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let core = assemble(&config, &data, near_timers, stop.clone())
         .map_err(|error| Error::Failed(format!("failed to start: {error}")))?;
     let services = TaskTracker::new();
-    begin(&core, timers, &stop, &services).await.map_err(|error| Error::Failed(error.to_string()))?;
+    declare(&core).await.map_err(|error| Error::Failed(error.to_string()))?;
+    // Before anything moves, or what moves would be sent out twice.
     let found = core.recover().await.map_err(|error| Error::Failed(error.to_string()))?;
+    begin(&core, timers, &stop, &services);
     if found > 0 {
         tracing::info!("{found} branches of executions go on");
     }
@@ -221,7 +223,7 @@ fn assemble(
         limits: config.limits.of_language(),
         admission: Admission {
             open_executions_max: config.limits.open_executions_max.get(),
-            waiting_express_max: WAITING_EXPRESS_MAX,
+            open_express_max: OPEN_EXPRESS_MAX,
         },
         open_counted: Mutex::default(),
         connectors,
@@ -234,23 +236,28 @@ fn assemble(
         closed: broadcast::channel(HINTS_MAX).0,
         stopping,
         replies: express::Replies::default(),
+        ended_forks: express::EndedForks::default(),
+        open_express: express::OpenExpress::default(),
     });
     children.attach(&core);
     Ok(core)
 }
 
-/// Declares the queues and starts the services.
-async fn begin(
-    core: &Arc<Core>,
-    timers: mpsc::UnboundedReceiver<NearTimer>,
-    stop: &CancellationToken,
-    services: &TaskTracker,
-) -> Result<(), broker::Error> {
+async fn declare(core: &Core) -> Result<(), broker::Error> {
     let mut queues =
         vec![Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
     queues.push(Queue::reply(&core.engine));
     queues.extend(core.connectors.iter().map(|connector| Queue::tasks(connector.name())));
-    core.broker.declare(&queues).await?;
+    core.broker.declare(&queues).await
+}
+
+/// Starts the services.
+fn begin(
+    core: &Arc<Core>,
+    timers: mpsc::UnboundedReceiver<NearTimer>,
+    stop: &CancellationToken,
+    services: &TaskTracker,
+) {
     for queue in [Queue::standard(), Queue::results()] {
         spawn(services, executor::run(core.clone(), queue, stop.clone()));
     }
@@ -262,7 +269,6 @@ async fn begin(
         spawn(services, task_runner::run(core.clone(), connector.clone(), stop.clone()));
     }
     services.spawn(scheduler::run(core.clone(), timers, stop.clone()));
-    Ok(())
 }
 
 fn spawn(services: &TaskTracker, service: impl Future<Output = Result<(), broker::Error>> + Send + 'static) {

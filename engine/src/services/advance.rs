@@ -234,7 +234,7 @@ impl Core {
     ) -> Result<Publication, Unavailable> {
         let branch = BranchKey { execution: header.id, branch: path.clone() };
         let token = self.tokens.issue(&TaskKey { branch, task: request.task });
-        let message = TaskMessage {
+        let mut message = TaskMessage {
             execution_arn: self.home.execution(&header.machine_name, &header.name),
             execution: header.id,
             path: path.clone(),
@@ -246,6 +246,8 @@ impl Core {
             return Ok(crate::services::task_runner::unserved(&message));
         };
         if matches!(message.request.resource, Resource::Activity { .. }) {
+            // Workers may be few and requests many, some of them over by then: the input stays in the row.
+            message.request.parameters = serde_json::Value::Null;
             self.broker.declare(std::slice::from_ref(&queue)).await?;
         }
         let id = message.id();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use asl::branch::{Answer, Event, Source, Stage, TaskAttempt, Waiting};
 
 use crate::messages::{Body, TaskMessage, decode};
-use crate::ports::broker::{Consumer, Delivery, DeliveryTag, Queue, Settle};
+use crate::ports::broker::{self, Consumer, Delivery, DeliveryTag, Queue, Settle};
 use crate::ports::store::{BranchKey, Phase};
 use crate::services::advance::Backing;
 use crate::services::tokens::TaskKey;
@@ -62,22 +62,18 @@ impl Core {
     /// Says that the worker of the task that a token names is alive.
     pub async fn heartbeat(&self, token: &str) -> Result<(), TaskError> {
         let key = self.tokens.read(token).ok_or(TaskError::InvalidToken)?;
-        if self.is_fresh(&key).await? {
+        if self.is_beatless(&key).await? {
             return Ok(());
         }
         let event = Event::Heartbeat { task: key.task };
         self.tell_by_token(key, event).await
     }
 
-    /// Whether a heartbeat changes so little that it need not be written: less than a third of the interval
-    /// is gone, or nobody listens for beats.
-    async fn is_fresh(&self, key: &TaskKey) -> Result<bool, Unavailable> {
-        let Some(attempt) = self.open_attempt(&key.branch, key.task).await? else { return Ok(false) };
-        let Some(interval) = attempt.heartbeat_seconds.filter(|_| attempt.stage != Stage::Scheduled) else {
-            return Ok(attempt.stage != Stage::Scheduled);
-        };
-        let left = attempt.heartbeat_due_at.map(|due| due.milliseconds() - self.clock.now().milliseconds());
-        Ok(left.is_some_and(|left| left > i64::from(interval) * 2_000 / 3))
+    /// Whether nobody listens for beats: then there is nothing to write.
+    async fn is_beatless(&self, key: &TaskKey) -> Result<bool, Unavailable> {
+        let attempt = self.open_attempt(&key.branch, key.task).await?;
+        Ok(attempt
+            .is_some_and(|attempt| attempt.heartbeat_seconds.is_none() && attempt.stage != Stage::Scheduled))
     }
 
     async fn tell_by_token(&self, key: TaskKey, event: Event) -> Result<(), TaskError> {
@@ -105,7 +101,13 @@ impl Core {
             let Ok(deliveries) = tokio::time::timeout_at(deadline, consumer.next(1)).await else {
                 return Ok(None);
             };
-            for delivery in deliveries? {
+            let deliveries = match deliveries {
+                Ok(deliveries) => deliveries,
+                // The activity was deleted meanwhile.
+                Err(broker::Error::Cancelled) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            for delivery in deliveries {
                 if let Some(task) = self.hand_out(&consumer, &delivery, worker_name.clone()).await? {
                     return Ok(Some(task));
                 }
@@ -131,6 +133,10 @@ impl Core {
         let key = BranchKey { execution: message.execution, branch: message.path.clone() };
         let task = message.request.task;
         let event = Event::ActivityStarted { task, worker_name };
+        let Some(input) = self.activity_input(&key, &message).await? else {
+            settle(Settle::Acknowledge).await?;
+            return Ok(None);
+        };
         let taken = match self.tell_task(&key, task, event, Backing::Row).await? {
             Some(publications) => {
                 self.publish(publications).await?;
@@ -145,9 +151,20 @@ impl Core {
         }
         Ok(Some(ActivityTask {
             token: message.token,
-            input: message.request.parameters.to_string(),
+            input,
             hand_over: HandOver { consumer: consumer.clone(), tag: delivery.tag },
         }))
+    }
+
+    /// The task's input, as the row that scheduled it holds it; `None` once that is gone.
+    async fn activity_input(
+        &self,
+        key: &BranchKey,
+        message: &TaskMessage,
+    ) -> Result<Option<String>, Unavailable> {
+        let body = self.store.body(key, message.request.task).await?;
+        let request = body.and_then(|body| decode::<Body>(&body).ok()).and_then(|body| body.request);
+        Ok(request.map(|request| request.parameters.to_string()))
     }
 
     async fn is_started(&self, key: &BranchKey, task: u32) -> Result<bool, Unavailable> {

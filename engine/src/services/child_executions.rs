@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use asl::data::Failure;
+use asl::definition::WorkflowType;
 use asl::history::EventKind;
 use async_trait::async_trait;
 use connectors::states::{Description, Executions, Refused, Start, StartedExecution};
@@ -113,6 +114,10 @@ impl Executions for ChildExecutions {
             .await
             .map_err(|error| unavailable(&error.into()))?
             .ok_or_else(missing)?;
+        if start.waits && machine.workflow_type == WorkflowType::Express {
+            let message = "This operation is not supported by this type of state machine";
+            return Err(refused("StateMachineTypeNotSupported", message));
+        }
         let input = asl::data::json::parse(&start.input).map_err(|error| {
             refused("InvalidExecutionInput", format!("Invalid State Machine Execution Input: '{error}'"))
         })?;
@@ -125,6 +130,7 @@ impl Executions for ChildExecutions {
             Err(StartError::AlreadyExists { arn }) => {
                 Err(refused("ExecutionAlreadyExists", format!("Execution Already Exists: '{arn}'")))
             }
+            Err(StartError::Name(error)) => Err(refused("InvalidName", error.to_string())),
             Err(StartError::NoMachine) => Err(missing()),
             Err(StartError::Throttled(text)) => Err(refused("ThrottlingException", text)),
             Err(error @ (StartError::Definition(_) | StartError::Unavailable(_))) => {

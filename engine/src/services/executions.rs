@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::ExecutionId;
 use crate::messages::{Body, Header, encode};
+use crate::names::{InvalidName, check as check_name};
 use crate::ports::catalog::Machine;
 use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started};
 use crate::services::advance::{After, transition};
@@ -29,7 +30,7 @@ const STANDARD_SECONDS_MAX: u32 = 31_536_000;
 pub struct StartRequest {
     /// The machine, with the revision to run.
     pub machine: Machine,
-    /// A valid name, if the caller gave one.
+    /// The name, if the caller gave one.
     pub name: Option<String>,
     /// The input.
     pub input: Value,
@@ -55,6 +56,9 @@ pub enum StartError {
         /// The other one.
         arn: String,
     },
+    /// Its name cannot be taken.
+    #[error(transparent)]
+    Name(InvalidName),
     /// The machine is gone.
     #[error("failed to start: the state machine is gone")]
     NoMachine,
@@ -108,6 +112,7 @@ impl Core {
     /// Starts an execution: Standard, or Express without waiting for its end. A Standard start that is
     /// repeated with the same name and input while the first one runs answers that one.
     pub async fn start_execution(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+        request.name.as_deref().map_or(Ok(()), check_name).map_err(StartError::Name)?;
         match request.machine.workflow_type {
             WorkflowType::Standard => self.start_standard(request).await,
             WorkflowType::Express => self.start_express(request).await,

@@ -44,7 +44,7 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
         };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = core.work_batch(consumer.as_ref(), &deliveries) => {}
+            () = core.work_batch(consumer.as_ref(), &deliveries, false) => {}
         }
     }
 }
@@ -69,8 +69,7 @@ enum Work {
 
 impl Core {
     /// Works a batch until it is settled. What is away holds it; what cannot be read in it is put aside.
-    async fn work_batch(&self, consumer: &dyn Consumer, deliveries: &[Delivery]) {
-        let mut again = false;
+    async fn work_batch(&self, consumer: &dyn Consumer, deliveries: &[Delivery], mut again: bool) {
         while let Err(error) = self.turn(consumer, deliveries, again).await {
             // Some of it may have been committed: what followed that is published as after a crash.
             again = true;
@@ -83,7 +82,7 @@ impl Core {
                 // One of them is to blame: each gets a turn of its own.
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), _) => {
                     for one in deliveries.chunks(1) {
-                        Box::pin(self.work_batch(consumer, one)).await;
+                        Box::pin(self.work_batch(consumer, one, true)).await;
                     }
                     return;
                 }
@@ -103,11 +102,17 @@ impl Core {
         delivery: &Delivery,
         error: &Unavailable,
     ) -> Result<(), Unavailable> {
-        tracing::error!(%error, message = %delivery.id, "a message cannot be worked");
-        if let Some(id) = delivery.id.split('/').next().and_then(|id| id.parse().ok()) {
-            self.fail_execution(id, Failure::new(POISON, error.to_string())).await?;
-        }
+        self.fail_execution_of(delivery, &error.to_string()).await?;
         consumer.settle(vec![(delivery.tag, Settle::DeadLetter(error.to_string()))]).await?;
+        Ok(())
+    }
+
+    /// Fails the execution that the id of a message names.
+    async fn fail_execution_of(&self, delivery: &Delivery, reason: &str) -> Result<(), Unavailable> {
+        tracing::error!(reason, message = %delivery.id, "a message cannot be worked");
+        if let Some(id) = delivery.id.split('/').next().and_then(|id| id.parse().ok()) {
+            self.fail_execution(id, Failure::new(POISON, reason)).await?;
+        }
         Ok(())
     }
 
@@ -131,7 +136,10 @@ impl Core {
                 }
                 Work::Publish(more) => publications.extend(more),
                 Work::Nothing => {}
-                Work::Dead(reason) => settle = Settle::DeadLetter(reason),
+                Work::Dead(reason) => {
+                    self.fail_execution_of(delivery, &reason).await?;
+                    settle = Settle::DeadLetter(reason);
+                }
             }
             settled.push((delivery.tag, settle));
         }
@@ -265,13 +273,26 @@ impl Core {
                 Event::TaskEnded { task: result.task, answer, source: asl::branch::Source::Call }
             }
         };
-        match self.tell_task(&key, result.task, event, Backing::Delivery).await? {
-            Some(publications) => Ok(Work::Publish(publications)),
-            None if redelivered => Ok(Work::Publish(match self.branch(&key).await? {
-                Some(row) => self.republish_family(&row).await?,
-                None => Vec::new(),
-            })),
-            None => Ok(Work::Nothing),
+        match self.tell_task(&key, result.task, event, Backing::Delivery).await {
+            Ok(Some(publications)) => Ok(Work::Publish(publications)),
+            Ok(None) if redelivered => self.republish_after_answer(&key, result.task).await,
+            Ok(None) => Ok(Work::Nothing),
+            Err(Unavailable::Definition(reason)) => {
+                self.fail_execution(key.execution, Failure::new(names::RUNTIME, reason)).await?;
+                Ok(Work::Nothing)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What followed a task's answer that was committed before. A later task of the same branch did not:
+    /// its own delivery answers for it.
+    async fn republish_after_answer(&self, key: &BranchKey, task: u32) -> Result<Work, Unavailable> {
+        match self.branch(key).await? {
+            Some(row) if row.state.phase != Phase::Dispatched || row.state.task == Some(task) => {
+                Ok(Work::Publish(self.republish_family(&row).await?))
+            }
+            Some(_) | None => Ok(Work::Nothing),
         }
     }
 

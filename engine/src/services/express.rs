@@ -14,6 +14,7 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,11 +25,14 @@ use asl::branch::{
 use asl::data::Failure;
 use asl::data::failure::names;
 use asl::data::timestamp::Timestamp;
+use asl::limits::Limits;
 use asl::program::StateType;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::ids::ExecutionId;
 use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode, encode};
+use crate::names::check as check_name;
 use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
 use crate::services::advance::random_tick;
 use crate::services::executions::{StartError, StartRequest, StartedExecution, SyncEnd, SyncOutcome};
@@ -46,6 +50,62 @@ const BATCH_MAX: usize = 64;
 const WINDOW: u32 = 100;
 /// Pause before what is away is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// Forks that are over although children of them may still be on their way, until their execution is over
+/// anyway. What such a child would do, nobody waits for.
+#[derive(Default)]
+pub struct EndedForks {
+    forks: Mutex<HashMap<(ExecutionId, BranchPath, u32), Timestamp>>,
+}
+
+impl EndedForks {
+    fn add(&self, message: &Express, fork: u32, now: Timestamp) {
+        let mut forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
+        forks.retain(|_, deadline| *deadline > now);
+        forks.insert((message.execution.id, message.path.clone(), fork), message.deadline);
+    }
+
+    /// Whether a branch, or one above it, belongs to such a fork.
+    fn has(&self, message: &Express) -> bool {
+        let forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
+        if forks.is_empty() {
+            return false;
+        }
+        let mut place = message.path.place();
+        while let Some(here) = place {
+            place = here.parent.place();
+            if forks.contains_key(&(message.execution.id, here.parent, here.fork)) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Express executions that this engine has let in and that may still run.
+#[derive(Default)]
+pub struct OpenExpress {
+    deadlines: Mutex<HashMap<ExecutionId, Timestamp>>,
+}
+
+impl OpenExpress {
+    /// Lets one in if there is room; answers how many there are if there is none.
+    fn enter(&self, id: ExecutionId, deadline: Timestamp, now: Timestamp, max: u64) -> Result<(), usize> {
+        let mut deadlines = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
+        if deadlines.len() as u64 >= max {
+            deadlines.retain(|_, deadline| *deadline > now);
+        }
+        if deadlines.len() as u64 >= max {
+            return Err(deadlines.len());
+        }
+        deadlines.insert(id, deadline);
+        Ok(())
+    }
+
+    fn leave(&self, id: ExecutionId) {
+        self.deadlines.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
 
 /// Answers that this engine waits for, by correlation id.
 #[derive(Default)]
@@ -163,20 +223,19 @@ impl Core {
     }
 
     async fn begin_express(&self, request: &StartRequest, synchronous: bool) -> Result<Express, StartError> {
-        let mut waiting = 0;
-        for queue in [Queue::express(), Queue::calls()] {
-            waiting += self.broker.ready(&queue).await?;
-        }
-        if waiting >= self.admission.waiting_express_max {
-            return Err(StartError::Throttled(format!("{waiting} Express executions wait for a turn")));
-        }
+        request.name.as_deref().map_or(Ok(()), check_name).map_err(StartError::Name)?;
         let compiled = self.programs.get(self.catalog.as_ref(), request.machine.revision.id).await?;
         let (header, value, _) = self.begin(request, &compiled);
         let seconds =
             compiled.program.timeout_seconds.unwrap_or(EXPRESS_SECONDS_MAX).min(EXPRESS_SECONDS_MAX);
+        let deadline = header.started_at.plus_seconds(i64::from(seconds));
+        let max = self.admission.open_express_max;
+        self.open_express.enter(header.id, deadline, header.started_at, max).map_err(|open| {
+            StartError::Throttled(format!("{open} Express executions are open, which is the limit"))
+        })?;
         Ok(Express {
             arn: self.home.express(&header.machine_name, &header.name, header.id.0),
-            deadline: header.started_at.plus_seconds(i64::from(seconds)),
+            deadline,
             execution: header,
             path: BranchPath::root(),
             value,
@@ -217,12 +276,13 @@ impl Core {
 
     async fn work_express(self: Arc<Self>, consumer: Arc<dyn Consumer>, delivery: Delivery) {
         let settle = match decode::<Express>(&delivery.body) {
-            Err(error) => Settle::DeadLetter(error.to_string()),
+            Err(error) => {
+                tracing::error!(%error, message = %delivery.id, "a message cannot be worked");
+                self.give_up_express(&delivery, error.to_string()).await;
+                Settle::DeadLetter(error.to_string())
+            }
             Ok(message) => {
-                while let Err(error) = self.work_express_message(message.clone(), &delivery).await {
-                    tracing::warn!(%error, "holding an Express transition");
-                    tokio::time::sleep(PAUSE).await;
-                }
+                self.work_express_until_done(message, &delivery).await;
                 Settle::Acknowledge
             }
         };
@@ -231,9 +291,39 @@ impl Core {
         }
     }
 
+    /// Works a message until it is done, or its execution's time is over.
+    async fn work_express_until_done(&self, message: Express, delivery: &Delivery) {
+        while let Err(error) = self.work_express_message(message.clone(), delivery).await {
+            match error {
+                Unavailable::Definition(reason) => {
+                    tracing::error!(reason, arn = %message.arn, "an Express execution cannot go on");
+                    return self.give_up_express(delivery, reason).await;
+                }
+                Unavailable::Store(_) | Unavailable::Broker(_) if message.deadline <= self.clock.now() => {
+                    return self.give_up_express(delivery, error.to_string()).await;
+                }
+                Unavailable::Store(_) | Unavailable::Broker(_) => {
+                    tracing::warn!(%error, "holding an Express transition");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Tells who waits that there will be no other end.
+    async fn give_up_express(&self, delivery: &Delivery, reason: String) {
+        let failed = ExpressResult::Failed(Failure::new(names::RUNTIME, reason));
+        if let Err(error) = self.answer_express(delivery, failed).await {
+            tracing::warn!(%error, "who waits for an Express execution is not told of its end");
+        }
+    }
+
     async fn work_express_message(&self, message: Express, delivery: &Delivery) -> Result<(), Unavailable> {
         if message.synchronous && delivery.redeliveries > 0 {
             return self.answer_express(delivery, ExpressResult::Lost).await;
+        }
+        if self.ended_forks.has(&message) {
+            return Ok(());
         }
         let compiled = self.programs.get(self.catalog.as_ref(), message.execution.revision).await?;
         let event = if message.timer { Event::TimerFired } else { Event::Enter { after: None } };
@@ -302,14 +392,20 @@ impl ExpressTurn<'_> {
     fn apply(&mut self, event: Event) -> Result<Option<Vec<Effect>>, Unavailable> {
         let mut facts = self.core.facts(&self.message.execution, &self.compiled);
         facts.id.clone_from(&self.message.arn);
+        // No history is kept, so it has no limit.
+        let limits = Limits { history_events_max: u64::MAX, ..self.core.limits.clone() };
         let run = Run {
             program: &self.compiled.program,
             execution: &facts,
-            limits: &self.core.limits,
+            limits: &limits,
             path: &self.message.path,
         };
         let tick = random_tick(self.core.clock.now());
-        Ok(self.message.value.apply(&run, event, &tick).ok().map(|moved| moved.effects))
+        let value = &mut self.message.value;
+        let applied = catch_unwind(AssertUnwindSafe(|| value.apply(&run, event, &tick)));
+        let moved = applied
+            .map_err(|_| Unavailable::Definition("the interpreter failed on this event".to_owned()))?;
+        Ok(moved.ok().map(|moved| moved.effects))
     }
 
     /// Leaves the branch to its next message, now or at a time.
@@ -328,6 +424,7 @@ impl ExpressTurn<'_> {
     async fn time_out(self) -> Result<(), Unavailable> {
         self.core.cancel(format!("{}/", self.message.execution.id));
         if self.message.path.is_root() {
+            self.core.open_express.leave(self.message.execution.id);
             tracing::info!(arn = %self.message.arn, "Express execution timed out");
             return self.core.answer_express(self.delivery, ExpressResult::TimedOut).await;
         }
@@ -336,6 +433,7 @@ impl ExpressTurn<'_> {
     }
 
     async fn finish(self, outcome: Outcome) -> Result<(), Unavailable> {
+        self.core.open_express.leave(self.message.execution.id);
         let result = match outcome {
             Outcome::Succeeded(output) => ExpressResult::Succeeded(output),
             Outcome::Failed(failure) => {
@@ -414,11 +512,19 @@ impl ExpressTurn<'_> {
             let (path, end) = match decode::<ExpressResult>(&delivery.body) {
                 Ok(ExpressResult::Branch(path, end)) => (path, end),
                 Ok(ExpressResult::Lost) => return Ok(Held::Lost),
+                Ok(ExpressResult::Failed(failure)) => {
+                    let last = self.message.value.last.clone();
+                    let Some(last) = last else { return Ok(Held::Lost) };
+                    self.core.ended_forks.add(&self.message, seq, self.core.clock.now());
+                    let event = Event::BranchFailed { failure, last, aborted: Vec::new(), events: 0 };
+                    return Ok(Held::Event(Box::new(event)));
+                }
                 Ok(_) | Err(_) => continue,
             };
             let Some(place) = path.place() else { continue };
             match end.result {
                 BranchResult::Failed(failure) => {
+                    self.core.ended_forks.add(&self.message, seq, self.core.clock.now());
                     self.core.cancel(format!("{}/{}.", self.message.execution.id, self.message.path));
                     // No history is kept, so no id is known: the cause says event 0.
                     let failure = failure.resolve(|_| None);

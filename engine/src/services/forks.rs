@@ -55,17 +55,24 @@ impl Core {
         let (tell, told) = mpsc::channel();
         // Asked inside the transaction, which deletes the siblings and appends what this decides.
         let decide = Box::new(move |failed: Failed| {
-            let step = prepared.apply(event_of(failed)).ok()?.ok()?;
-            tell.send(step.after).ok()?;
-            Some(step.commit)
+            let (told, commit) = match prepared.apply(event_of(failed)) {
+                Ok(Ok(step)) => (Ok(step.after), Some(step.commit)),
+                Ok(Err(_stale)) => {
+                    (Err(Unavailable::Definition("the fork's end does not fit".to_owned())), None)
+                }
+                Err(error) => (Err(error), None),
+            };
+            tell.send(told).ok()?;
+            commit
         });
         let verdict = self.store.fail_fork(key, fence, decide).await?;
         match (told.try_recv(), &verdict) {
-            (Ok(after), Verdict::Done { .. }) => {
+            (Ok(Err(error)), _) => Err(error),
+            (Ok(Ok(after)), Verdict::Done { .. }) => {
                 self.cancel(format!("{}/{}.", key.execution, key.branch));
                 self.follow_up(&after, &verdict).await
             }
-            (Ok(_), Verdict::Stale | Verdict::HistoryFull) => Ok(Vec::new()),
+            (Ok(Ok(_)), Verdict::Stale | Verdict::HistoryFull) => Ok(Vec::new()),
             // Stale without having asked is a row that moved; the delivery behind that move goes on.
             (Err(_), _) => Ok(Vec::new()),
         }

@@ -107,18 +107,33 @@ impl Near {
 impl Core {
     /// Looks through the rows once.
     pub async fn poll_due(&self) -> Result<(), Unavailable> {
+        // One must not keep the other from its turn.
+        let timers = self.fire_due().await;
+        self.time_out_overdue().await.and(timers)
+    }
+
+    async fn fire_due(&self) -> Result<(), Unavailable> {
         loop {
             let now = self.clock.now();
             let rows = self.store.claim_due(now, CLAIM_MILLISECONDS, CLAIM_MAX).await?;
             self.publish(rows.iter().map(|row| nudge(&row.key, row.fence)).collect()).await?;
             if rows.len() < CLAIM_MAX as usize {
-                break;
+                return Ok(());
             }
         }
+    }
+
+    async fn time_out_overdue(&self) -> Result<(), Unavailable> {
         loop {
             let overdue = self.store.overdue(self.clock.now(), CLAIM_MAX).await?;
+            let mut failed = None;
             for id in &overdue {
-                self.time_out(*id).await?;
+                if let Err(error) = self.time_out(*id).await {
+                    failed = Some(error);
+                }
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
             if overdue.len() < CLAIM_MAX as usize {
                 return Ok(());

@@ -19,8 +19,9 @@ use crate::messages::{TaskMessage, TaskReport, TaskResult, decode, encode};
 use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
 use crate::services::{Cancelled, Core};
 
-/// Calls of one connector that are taken at a time; the connector bounds what it runs of them.
-const PREFETCH: usize = 10_000;
+/// All requests are taken; a connector bounds what it runs of them. A bound here could be used up by
+/// executions that wait for others, whose own requests would then wait behind them for ever.
+const PREFETCH: usize = usize::MAX;
 /// Requests taken in one go.
 const BATCH_MAX: usize = 64;
 /// Pause before what is away is asked again.

@@ -3,7 +3,7 @@
 use asl::data::timestamp::Timestamp;
 use bytes::Bytes;
 use sqlx::query;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::failure;
 use super::rows::{blob, branch_columns, bytes, decode_stored, last_history, load_with_bodies};
@@ -35,7 +35,7 @@ pub(super) async fn claim(
     }
     let claim = query(CLAIM).bind(now.milliseconds()).bind(i64::from(limit)).bind(again.milliseconds());
     claim.execute(connection).await.map_err(failure)?;
-    let mut claimed = rows.iter().map(decode_stored).collect::<Result<Vec<_>, _>>()?;
+    let mut claimed = readable(&rows);
     for branch in &mut claimed {
         branch.state.due = Some(again);
     }
@@ -75,7 +75,14 @@ pub(super) async fn live(
         None => (Vec::new(), String::new()),
     };
     let live = query(LIVE).bind(execution).bind(branch).bind(i64::from(limit));
-    live.fetch_all(connection).await.map_err(failure)?.iter().map(decode_stored).collect()
+    Ok(readable(&live.fetch_all(connection).await.map_err(failure)?))
+}
+
+/// The rows that can be read: one that cannot must not keep all others from going on.
+fn readable(rows: &[SqliteRow]) -> Vec<StoredBranch> {
+    let read =
+        |row| decode_stored(row).inspect_err(|error| tracing::error!(%error, "a branch is left aside"));
+    rows.iter().filter_map(|row| read(row).ok()).collect()
 }
 
 /// See [`Store::body`](crate::ports::store::Store::body).
