@@ -52,10 +52,10 @@ class Express(ServerTest):
         timed_out = self.sfn.start_sync_execution(stateMachineArn=self.create(late, "EXPRESS", name="late"))
         self.assertEqual(timed_out["status"], "TIMED_OUT")
 
-    def test_it_forks_and_retries_too(self):
+    def test_it_forks_too(self):
         each = machine({"Add": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($, 1)"}, "OutputPath": "$.n"}})
         definition = machine({
-            "Both": {"Type": "Parallel", "Branches": [PASS, PASS], "OutputPath": "$[0]"},
+            "Both": {"Type": "Parallel", "Branches": [PASS, machine({"Too": {"Type": "Pass"}})], "OutputPath": "$[1]"},
             "Each": {"Type": "Map", "ItemProcessor": each},
         })
         arn = self.create(definition, "EXPRESS")

@@ -27,6 +27,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
 SERVES = "Warren serves the AWS Step Functions API on "
 # Seconds after which what should have happened is taken for something that does not.
 PATIENCE = 60
+ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 
 
 def eventually(ask, within=PATIENCE, every=0.02):
@@ -129,31 +130,10 @@ def temporary_directory():
     return tempfile.TemporaryDirectory(prefix="warren-clients-", ignore_cleanup_errors=True)
 
 
-class ServerTest(unittest.TestCase):
-    """Tests that share a server. It must end well when they are done."""
+class Questions:
+    """What a test asks of the server that `self.sfn` speaks to."""
 
-    toml = ""
-    settings = {}
-
-    @classmethod
-    def setUpClass(cls):
-        place = temporary_directory()
-        cls.addClassCleanup(place.cleanup)
-        cls.place = pathlib.Path(place.name)
-        cls.server = Server(cls.place, toml=cls.configuration(), settings=cls.settings)
-        cls.addClassCleanup(cls.server.end)
-        cls.sfn = cls.server.client()
-
-    @classmethod
-    def configuration(cls):
-        """The text of `warren.toml`; `cls.place` is there already."""
-        return cls.toml
-
-    @classmethod
-    def tearDownClass(cls):
-        code = cls.server.end(signal.SIGTERM)
-        if code != 0:
-            raise AssertionError(f"the server ended with {code}: {cls.server.printed()}")
+    sfn = None
 
     def create(self, definition, workflow="STANDARD", name=None):
         """A state machine's ARN; named after the test unless it is given a name."""
@@ -197,7 +177,13 @@ class ServerTest(unittest.TestCase):
 
     def event(self, execution, kind):
         """Waits for the first history event of this type."""
-        return eventually(lambda: next((event for event in self.history(execution) if event["type"] == kind), None))
+        def there():
+            history = self.history(execution)
+            found = next((event for event in history if event["type"] == kind), None)
+            if found is None and history[-1]["type"] in ENDS:
+                raise AssertionError(f"it ended without {kind}: {history[-1]}")
+            return found
+        return eventually(there)
 
     @contextlib.contextmanager
     def refused(self, code, *says):
@@ -208,6 +194,33 @@ class ServerTest(unittest.TestCase):
         self.assertEqual(error["Code"], code, error)
         for text in says:
             self.assertIn(text, error["Message"])
+
+
+class ServerTest(Questions, unittest.TestCase):
+    """Tests that share a server. It must end well when they are done."""
+
+    toml = ""
+    settings = {}
+
+    @classmethod
+    def setUpClass(cls):
+        place = temporary_directory()
+        cls.addClassCleanup(place.cleanup)
+        cls.place = pathlib.Path(place.name)
+        cls.server = Server(cls.place, toml=cls.configuration(), settings=cls.settings)
+        cls.addClassCleanup(cls.server.end)
+        cls.sfn = cls.server.client()
+
+    @classmethod
+    def configuration(cls):
+        """The text of `warren.toml`; `cls.place` is there already."""
+        return cls.toml
+
+    @classmethod
+    def tearDownClass(cls):
+        code = cls.server.end(signal.SIGTERM)
+        if code != 0:
+            raise AssertionError(f"the server ended with {code}: {cls.server.printed()}")
 
 
 def machine(states):
