@@ -1,10 +1,9 @@
 """Functions that are commands: called, failing, called back, stopped."""
 
 import json
-import pathlib
 import sys
 
-from support import ServerTest, eventually, function, machine, machine_arn
+from support import ServerTest, eventually, function, is_running, machine, machine_arn
 
 FUNCTIONS = """
 [functions.add]
@@ -38,14 +37,6 @@ def call(resource, **fields):
 def invoke(name, payload=None, pattern="", **fields):
     parameters = {"FunctionName": name, **(payload or {})}
     return call(f"arn:aws:states:::lambda:invoke{pattern}", Parameters=parameters, **fields)
-
-
-def is_running(pid):
-    try:
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
 
 
 class Functions(ServerTest):

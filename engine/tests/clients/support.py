@@ -42,7 +42,8 @@ def eventually(ask, within=PATIENCE, every=0.02):
 
 def environment(**more):
     """That of a new process: without settings of Warren and AWS that are of this machine."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WARREN__", "AWS_"))}
+    ours = ("WARREN__", "AWS_", "RUST_LOG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": REGION, **more}
 
 
@@ -236,6 +237,15 @@ def machine(states):
 
 PASS = machine({"Pass": {"Type": "Pass"}})
 WAIT = machine({"Wait": {"Type": "Wait", "Seconds": 3600}})
+
+
+def is_running(pid):
+    """Whether a process of this machine is there and not just waiting to be buried (Linux)."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
 
 
 def function(name, region=REGION, account=ACCOUNT):
