@@ -122,6 +122,18 @@ class Server(Process):
             aws_access_key_id="any", aws_secret_access_key="any",
         )
 
+    def call(self, action, **request):
+        """What the API answers, as it is: much faster than a client that reads every member."""
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AWSStepFunctions.{action}"}
+        question = urllib.request.Request(self.endpoint, json.dumps(request).encode(), headers)
+        with urllib.request.urlopen(question, timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+    def processor_seconds(self):
+        """What the process has used of the processor (Linux)."""
+        fields = pathlib.Path(f"/proc/{self.child.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def healthy(self):
         with urllib.request.urlopen(f"{self.endpoint}/healthz", timeout=PATIENCE) as answer:
             return json.load(answer) == {"status": "ok"}
@@ -152,12 +164,12 @@ class Questions:
             more["input"] = json.dumps(value)
         return self.sfn.start_execution(stateMachineArn=machine, **more)["executionArn"]
 
-    def ended(self, execution, within=PATIENCE):
+    def ended(self, execution, within=PATIENCE, every=0.02):
         """The description of an execution that is over."""
         def closed():
             described = self.sfn.describe_execution(executionArn=execution)
             return described if described["status"] != "RUNNING" else None
-        return eventually(closed, within)
+        return eventually(closed, within, every)
 
     def run_to_end(self, definition, value=None):
         return self.ended(self.start(self.create(definition), value))
@@ -170,7 +182,10 @@ class Questions:
 
     def history(self, execution, **more):
         """All events."""
-        pages = self.sfn.get_paginator("get_execution_history").paginate(executionArn=execution, **more)
+        config = {"PageSize": 1000}
+        pages = self.sfn.get_paginator("get_execution_history").paginate(
+            executionArn=execution, PaginationConfig=config, **more
+        )
         return [event for page in pages for event in page["events"]]
 
     def types(self, execution):
