@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::output::Output;
 use super::{DevArgs, Error, Exit};
 use crate::adapters::in_process::InProcess;
 use crate::adapters::sqlite::{Location, SqliteStore};
@@ -59,13 +60,16 @@ pub async fn run(config: Config, args: DevArgs) -> Result<Exit, Error> {
     let (region, account) = (config.aws.region.clone(), config.aws.account.clone());
     let running = start(config).await?;
     let endpoint = &running.endpoint;
-    eprintln!("Warren serves the AWS Step Functions API on {endpoint}");
-    eprintln!("  region {region}, account {account}; any credentials are accepted");
-    eprintln!("  data {kept}");
-    eprintln!("  try: aws stepfunctions list-state-machines --endpoint-url {endpoint} --region {region}");
-    eprintln!("  Ctrl-C stops it");
+    let mut told = Output::stderr();
+    told.line(format_args!("Warren serves the AWS Step Functions API on {endpoint}"));
+    told.line(format_args!("  region {region}, account {account}; any credentials are accepted"));
+    told.line(format_args!("  data {kept}"));
+    told.line(format_args!(
+        "  try: aws stepfunctions list-state-machines --endpoint-url {endpoint} --region {region}"
+    ));
+    told.line("  Ctrl-C stops it");
     stop_signal().await;
-    eprintln!("Warren stops");
+    told.line("Warren stops");
     running.stop().await;
     Ok(Exit::Well)
 }

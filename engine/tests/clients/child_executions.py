@@ -70,7 +70,8 @@ class ChildExecutions(ServerTest):
 
     def test_a_machine_that_does_not_exist_fails_the_task(self):
         ended = self.run_to_end(parent(self.child(PASS) + "_"))
-        self.assertEqual((ended["status"], ended["error"]), ("FAILED", "StepFunctions.StateMachineDoesNotExistException"))
+        self.assertEqual(ended["status"], "FAILED")
+        self.assertEqual(ended["error"], "StepFunctions.StateMachineDoesNotExistException")
         self.assertIn("State Machine Does Not Exist", ended["cause"])
 
 

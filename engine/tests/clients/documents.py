@@ -13,13 +13,12 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 import unittest
 
-from support import PASS, ROOT, WARREN, Process, Questions, Server, environment, temporary_directory
+from support import PASS, ROOT, WARREN, Process, Questions, client, environment, free_port, temporary_directory
 
 PORT = 8083
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -63,18 +62,6 @@ def commands(kind, text):
             typed.append(line.removeprefix("$ "))
             goes_on = line.endswith("\\")
     return "\n".join(typed) + "\n"
-
-
-def free_port():
-    """A port that nobody listens on, out of the range from which ports are given away."""
-    for port in range(10_000 + os.getpid() % 5_000, 20_000):
-        with socket.socket() as candidate:
-            try:
-                candidate.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no port is free")
 
 
 class Shell:
@@ -130,7 +117,7 @@ class Documents(Questions, unittest.TestCase):
 
     def executions_succeed(self, port):
         """All that was started succeeds, be it when the commands are through."""
-        self.sfn = Server.client(None, f"http://127.0.0.1:{port}")
+        self.sfn = client(f"http://127.0.0.1:{port}")
         for item in self.sfn.list_state_machines()["stateMachines"]:
             for execution in self.sfn.list_executions(stateMachineArn=item["stateMachineArn"])["executions"]:
                 self.succeeds(execution["executionArn"])

@@ -159,7 +159,8 @@ class Lists(ServerTest):
         everything = self.sfn.list_executions(stateMachineArn=arn)["executions"]
         self.assertEqual(len(everything), 12)
         self.assertEqual(everything[0]["stateMachineArn"], arn)
-        self.assertEqual(["stopDate" in item for item in everything], [item["status"] != "RUNNING" for item in everything])
+        for item in everything:
+            self.assertEqual("stopDate" in item, item["status"] != "RUNNING")
         for size in (1, 5):
             pages = paginate(stateMachineArn=arn, PaginationConfig={"PageSize": size})
             self.assertEqual([item for page in pages for item in page["executions"]], everything)

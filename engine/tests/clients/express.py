@@ -5,7 +5,7 @@ import json
 import socket
 import unittest.mock
 
-from support import PASS, ServerTest, eventually, function, machine
+from support import PASS, ServerTest, client, eventually, function, machine
 
 CALL = machine({"Call": {"Type": "Task", "Resource": function("append")}})
 FAIL = machine({"Fail": {"Type": "Fail", "Error": "Broken", "Cause": "it is"}})
@@ -85,7 +85,7 @@ class HostPrefix(ServerTest):
 
     def test_a_client_that_injects_the_prefix_is_served_where_the_name_leads_here(self):
         arn = self.create(PASS, "EXPRESS")
-        client = self.server.client(f"http://localhost:{self.server.port}", inject_host_prefix=True)
+        prefixing = client(f"http://localhost:{self.server.port}", inject_host_prefix=True)
         hosts, resolve = [], socket.getaddrinfo
 
         def as_in_etc_hosts(host, *rest, **more):
@@ -93,5 +93,5 @@ class HostPrefix(ServerTest):
             return resolve("127.0.0.1", *rest, **more)
 
         with unittest.mock.patch("socket.getaddrinfo", as_in_etc_hosts):
-            self.assertEqual(client.start_sync_execution(stateMachineArn=arn)["status"], "SUCCEEDED")
+            self.assertEqual(prefixing.start_sync_execution(stateMachineArn=arn)["status"], "SUCCEEDED")
         self.assertEqual(hosts, ["sync-localhost"])

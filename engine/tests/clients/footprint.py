@@ -10,8 +10,7 @@ import subprocess
 import time
 import unittest
 
-from support import ROOT, Server, environment, temporary_directory
-from documents import free_port
+from support import ROOT, Server, environment, free_port, temporary_directory
 
 RELEASE = ROOT / "target/release/warren"
 READY_SECONDS_MAX = 0.150

@@ -1,4 +1,4 @@
-"""A Map of ten thousand items: it works, in time that grows with the items and no faster, within the history's limit."""
+"""A Map of ten thousand items: its cost grows with the items and no faster, and the limit of a history ends it."""
 
 import statistics
 

@@ -1,12 +1,17 @@
 """`warren dev` as a process: started, stopped, started again on the same data, refused."""
 
 import json
+import os
 import pathlib
 import signal
 import socket
+import subprocess
 import unittest
 
-from support import PASS, ROLE, SERVES, WARREN, Process, Questions, Server, machine, temporary_directory
+from support import (
+    PASS, PATIENCE, ROLE, SERVES, WARREN, Process, Questions, Server, client, environment, free_port, function, machine,
+    temporary_directory,
+)
 
 ACTIVITY_TASK = {"Type": "Task", "HeartbeatSeconds": 600}
 
@@ -104,6 +109,23 @@ class Starts(ServersTest):
             # A long poll does not hold it up for its minute.
             self.assertEqual(server.end(signal_number), 0, signal_number)
             self.assertIn("Warren stops", server.printed())
+
+    def test_a_log_that_nobody_reads_any_more_stops_nothing(self):
+        # As in `warren dev 2>&1 | head -1`.
+        reader, writer = os.pipe()
+        port = free_port()
+        with open(writer, "w") as log:
+            command = [WARREN, "dev", "--port", str(port)]
+            child = subprocess.Popen(command, cwd=self.place, env=environment(), stderr=log)
+        self.addCleanup(child.kill)
+        with open(reader) as log:
+            self.assertTrue(log.readline().startswith(SERVES))
+        self.sfn = client(f"http://127.0.0.1:{port}")
+        # It warns in the log of a function that nothing serves.
+        arn = self.create(machine({"Call": {"Type": "Task", "Resource": function("none")}}))
+        self.assertEqual(self.ended(self.start(arn))["error"], "Lambda.ResourceNotFoundException")
+        child.terminate()
+        self.assertEqual(child.wait(PATIENCE), 0)
 
     def test_a_data_directory_has_one_server(self):
         first = self.serve("--data", "data")

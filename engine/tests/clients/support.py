@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -45,6 +46,28 @@ def environment(**more):
     ours = ("WARREN__", "AWS_", "RUST_LOG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": REGION, **more}
+
+
+def client(endpoint, **options):
+    """A client as boto3 makes it, that does not try again by itself."""
+    options = {"inject_host_prefix": False, "read_timeout": 70, "max_pool_connections": 50, **options}
+    config = botocore.config.Config(retries={"total_max_attempts": 1}, **options)
+    return boto3.client(
+        "stepfunctions", endpoint_url=endpoint, region_name=REGION, config=config,
+        aws_access_key_id="any", aws_secret_access_key="any",
+    )
+
+
+def free_port():
+    """A port that nobody listens on, out of the range from which ports are given away."""
+    for port in range(10_000 + os.getpid() % 5_000, 20_000):
+        with socket.socket() as candidate:
+            try:
+                candidate.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
 
 
 class Process:
@@ -113,14 +136,8 @@ class Server(Process):
     def port(self):
         return int(self.endpoint.rsplit(":", 1)[1])
 
-    def client(self, endpoint=None, **options):
-        """A client as boto3 makes it, that does not try again by itself."""
-        options = {"inject_host_prefix": False, "read_timeout": 70, "max_pool_connections": 50, **options}
-        config = botocore.config.Config(retries={"total_max_attempts": 1}, **options)
-        return boto3.client(
-            "stepfunctions", endpoint_url=endpoint or self.endpoint, region_name=REGION, config=config,
-            aws_access_key_id="any", aws_secret_access_key="any",
-        )
+    def client(self, **options):
+        return client(self.endpoint, **options)
 
     def call(self, action, **request):
         """What the API answers, as it is: much faster than a client that reads every member."""
