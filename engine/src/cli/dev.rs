@@ -5,7 +5,7 @@
 
 use std::fs::{File, TryLockError};
 use std::future::IntoFuture;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +101,11 @@ impl Running {
 pub async fn start(config: Config) -> Result<Running, Error> {
     let address = format!("{}:{}", config.server.host, config.server.port);
     let listener = TcpListener::bind(&address).await.map_err(|error| {
-        Error::Failed(format!("failed to listen on {address}: {error}; choose another with --port N"))
+        let fix = match error.kind() {
+            ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "choose another port with --port N",
+            _ => "choose another address with --host",
+        };
+        Error::Failed(format!("failed to listen on {address}: {error}; {fix}"))
     })?;
     let local = listener.local_addr().map_err(|error| Error::Failed(format!("failed to listen: {error}")))?;
     let stop = CancellationToken::new();
@@ -182,7 +186,7 @@ fn token_key(path: &Path) -> std::io::Result<[u8; 32]> {
         Ok(bytes) => <[u8; 32]>::try_from(bytes).map_err(|bytes| {
             std::io::Error::other(format!("{} holds {} bytes, not 32", path.display(), bytes.len()))
         }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             let key = random_key();
             // Written whole or not at all: a crash must not leave half a key.
             let fresh = path.with_extension("new");

@@ -15,7 +15,9 @@ class Express(ServerTest):
     @classmethod
     def configuration(cls):
         cls.log = cls.place / "log"
-        return f"[functions.append]\ncommand = \"cat >> {cls.log}; echo >> {cls.log}; echo true\"\n"
+        # One write for each call: calls may meet.
+        command = f"input=$(cat); echo $input >> {cls.log}; echo true"
+        return f"[functions.append]\ncommand = {json.dumps(command)}\n"
 
     def logged(self):
         return self.log.read_text().splitlines() if self.log.exists() else []
