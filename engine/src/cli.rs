@@ -133,7 +133,7 @@ impl Cli {
         let exit = match self.dispatch(&mut out) {
             Ok(exit) => exit,
             Err(error) => {
-                eprintln!("error: {error}");
+                Output::stderr().line(format_args!("error: {error}"));
                 match error {
                     Error::Usage(_) => Exit::Usage,
                     Error::Failed(_) => Exit::Failed,
@@ -144,7 +144,7 @@ impl Cli {
         match out.finish() {
             Ok(()) => exit,
             Err(error) => {
-                eprintln!("error: failed to write the output: {error}");
+                Output::stderr().line(format_args!("error: failed to write the output: {error}"));
                 Exit::Failed
             }
         }

@@ -16,6 +16,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(colour)
+        // It would be told on standard error as well, and fail there by a panic in whatever is being done.
+        .log_internal_errors(false)
         .compact()
         .init();
     cli.run().into()

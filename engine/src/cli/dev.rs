@@ -5,7 +5,7 @@
 
 use std::fs::{File, TryLockError};
 use std::future::IntoFuture;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::output::Output;
 use super::{DevArgs, Error, Exit};
 use crate::adapters::in_process::InProcess;
 use crate::adapters::sqlite::{Location, SqliteStore};
@@ -59,13 +60,16 @@ pub async fn run(config: Config, args: DevArgs) -> Result<Exit, Error> {
     let (region, account) = (config.aws.region.clone(), config.aws.account.clone());
     let running = start(config).await?;
     let endpoint = &running.endpoint;
-    eprintln!("Warren serves the AWS Step Functions API on {endpoint}");
-    eprintln!("  region {region}, account {account}; any credentials are accepted");
-    eprintln!("  data {kept}");
-    eprintln!("  try: aws stepfunctions list-state-machines --endpoint-url {endpoint} --region {region}");
-    eprintln!("  Ctrl-C stops it");
+    let mut told = Output::stderr();
+    told.line(format_args!("Warren serves the AWS Step Functions API on {endpoint}"));
+    told.line(format_args!("  region {region}, account {account}; any credentials are accepted"));
+    told.line(format_args!("  data {kept}"));
+    told.line(format_args!(
+        "  try: aws stepfunctions list-state-machines --endpoint-url {endpoint} --region {region}"
+    ));
+    told.line("  Ctrl-C stops it");
     stop_signal().await;
-    eprintln!("Warren stops");
+    told.line("Warren stops");
     running.stop().await;
     Ok(Exit::Well)
 }
@@ -97,7 +101,11 @@ impl Running {
 pub async fn start(config: Config) -> Result<Running, Error> {
     let address = format!("{}:{}", config.server.host, config.server.port);
     let listener = TcpListener::bind(&address).await.map_err(|error| {
-        Error::Failed(format!("failed to listen on {address}: {error}; choose another with --port N"))
+        let fix = match error.kind() {
+            ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "choose another port with --port N",
+            _ => "choose another address with --host",
+        };
+        Error::Failed(format!("failed to listen on {address}: {error}; {fix}"))
     })?;
     let local = listener.local_addr().map_err(|error| Error::Failed(format!("failed to listen: {error}")))?;
     let stop = CancellationToken::new();
@@ -180,7 +188,7 @@ fn token_key(path: &Path) -> std::io::Result<[u8; 32]> {
         Ok(bytes) => <[u8; 32]>::try_from(bytes).map_err(|bytes| {
             std::io::Error::other(format!("{} holds {} bytes, not 32", path.display(), bytes.len()))
         }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             let key = random_key();
             // Written whole or not at all: a crash must not leave half a key.
             let fresh = path.with_extension("new");
