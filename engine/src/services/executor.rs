@@ -39,12 +39,14 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
     let consumer = core.broker.consume(&queue, PREFETCH).await?;
     loop {
         let deliveries = tokio::select! {
+            biased;
             () = stop.cancelled() => return Ok(()),
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => return Ok(()),
-            () = core.work_batch(consumer.as_ref(), &deliveries) => {}
+            worked = core.work_batch(consumer.as_ref(), &deliveries, false) => worked?,
         }
     }
 }
@@ -69,20 +71,34 @@ enum Work {
 
 impl Core {
     /// Works a batch until it is settled. What is away holds it; what cannot be read in it is put aside.
-    async fn work_batch(&self, consumer: &dyn Consumer, deliveries: &[Delivery]) {
-        while let Err(error) = self.turn(consumer, deliveries).await {
+    /// Fails only when the consumer is gone, and its deliveries with it.
+    async fn work_batch(
+        &self,
+        consumer: &dyn Consumer,
+        deliveries: &[Delivery],
+        mut again: bool,
+    ) -> Result<(), broker::Error> {
+        while let Err(error) = self.turn(consumer, deliveries, again).await {
+            // The turn may have committed before it failed: what followed its commits is made again, as if
+            // the deliveries had come back.
+            again = true;
             match (&error, deliveries) {
+                (Unavailable::Broker(broker::Error::Cancelled), _) => return Err(broker::Error::Cancelled),
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), [one]) => {
-                    if self.put_aside(consumer, one, &error).await.is_ok() {
-                        return;
+                    match self.put_aside(consumer, one, &error).await {
+                        Ok(()) => return Ok(()),
+                        Err(Unavailable::Broker(broker::Error::Cancelled)) => {
+                            return Err(broker::Error::Cancelled);
+                        }
+                        Err(error) => tracing::warn!(%error, "holding a delivery that cannot be worked"),
                     }
                 }
                 // One of them is to blame: each gets a turn of its own.
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), _) => {
                     for one in deliveries.chunks(1) {
-                        Box::pin(self.work_batch(consumer, one)).await;
+                        Box::pin(self.work_batch(consumer, one, again)).await?;
                     }
-                    return;
+                    return Ok(());
                 }
                 // The world's failures are not the message's: the deliveries are kept, and no more taken.
                 (Unavailable::Store(_) | Unavailable::Broker(_), _) => {
@@ -91,6 +107,7 @@ impl Core {
             }
             tokio::time::sleep(PAUSE).await;
         }
+        Ok(())
     }
 
     /// Fails the execution of a message that can never be worked, and files the message.
@@ -108,15 +125,20 @@ impl Core {
         Ok(())
     }
 
-    /// One turn of the loop over a batch of deliveries. After an error the same batch may be given again.
-    async fn turn(&self, consumer: &dyn Consumer, deliveries: &[Delivery]) -> Result<(), Unavailable> {
+    /// One turn of the loop over a batch of deliveries. After an error the same batch is given `again`.
+    async fn turn(
+        &self,
+        consumer: &dyn Consumer,
+        deliveries: &[Delivery],
+        again: bool,
+    ) -> Result<(), Unavailable> {
         let mut settled = Vec::with_capacity(deliveries.len());
         let mut publications = Vec::with_capacity(deliveries.len());
         let mut commits: Vec<Commit> = Vec::with_capacity(deliveries.len());
         let mut afters: Vec<(After, bool)> = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let mut settle = Settle::Acknowledge;
-            match self.work(delivery).await? {
+            match self.work(delivery, again || delivery.redeliveries > 0).await? {
                 Work::Step(ready) => {
                     commits.push(ready.step.commit);
                     afters.push((ready.step.after, ready.redelivered));
@@ -166,8 +188,7 @@ impl Core {
         Ok(())
     }
 
-    async fn work(&self, delivery: &Delivery) -> Result<Work, Unavailable> {
-        let redelivered = delivery.redeliveries > 0;
+    async fn work(&self, delivery: &Delivery, redelivered: bool) -> Result<Work, Unavailable> {
         if delivery.correlation_id.is_some() {
             return match decode::<TaskResult>(&delivery.body) {
                 Ok(result) => self.work_result(result, redelivered).await,
@@ -213,8 +234,9 @@ impl Core {
     async fn work_nudge(&self, nudge: Nudge, redelivered: bool) -> Result<Work, Unavailable> {
         let Some(row) = self.branch(&nudge.key()).await? else { return Ok(Work::Nothing) };
         if row.fence != nudge.fence() {
-            let again = redelivered && row.fence.seq == nudge.seq + 1;
-            return Ok(Work::Publish(if again { self.republish(&row).await? } else { Vec::new() }));
+            let ahead = redelivered && row.fence.seq == nudge.seq + 1;
+            let again = if ahead { self.republish_with_children(&row).await? } else { Vec::new() };
+            return Ok(Work::Publish(again));
         }
         let now = self.clock.now();
         match row.state.phase {
@@ -260,10 +282,7 @@ impl Core {
         };
         match self.tell_task(&key, result.task, event, Backing::Delivery).await? {
             Some(publications) => Ok(Work::Publish(publications)),
-            None if redelivered => Ok(Work::Publish(match self.branch(&key).await? {
-                Some(row) => self.republish(&row).await?,
-                None => Vec::new(),
-            })),
+            None if redelivered => Ok(Work::Publish(self.republish_after_task(&key, result.task).await?)),
             None => Ok(Work::Nothing),
         }
     }
@@ -298,7 +317,8 @@ impl Core {
                 }
             }
         }
-        Err(Unavailable::Definition("the branch moves faster than its task can be answered".to_owned()))
+        let busy = "the branch moves faster than its task can be answered".to_owned();
+        Err(Unavailable::Store(store::Error::Unavailable(busy)))
     }
 
     /// Commits one step by itself.

@@ -14,6 +14,7 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,39 +51,54 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Answers that this engine waits for, by correlation id.
 #[derive(Default)]
 pub struct Replies {
-    waiting: Mutex<HashMap<String, mpsc::UnboundedSender<Delivery>>>,
+    waiting: Mutex<HashMap<String, Vec<Waiter>>>,
+    count: AtomicU64,
+}
+
+/// One of those that wait for the same answer: a message that arrived twice is worked twice.
+struct Waiter {
+    number: u64,
+    send: mpsc::UnboundedSender<Delivery>,
 }
 
 /// A place in [`Replies`], given back when dropped.
 struct Expected<'a> {
     replies: &'a Replies,
     id: String,
+    number: u64,
     answers: mpsc::UnboundedReceiver<Delivery>,
 }
 
 impl Replies {
     fn expect(&self, id: String) -> Expected<'_> {
         let (send, answers) = mpsc::unbounded_channel();
-        self.lock().insert(id.clone(), send);
-        Expected { replies: self, id, answers }
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        self.lock().entry(id.clone()).or_default().push(Waiter { number, send });
+        Expected { replies: self, id, number, answers }
     }
 
     fn pass_on(&self, delivery: Delivery) {
         let waiting = self.lock();
-        if let Some(send) = delivery.correlation_id.as_ref().and_then(|id| waiting.get(id)) {
+        for waiter in delivery.correlation_id.as_ref().and_then(|id| waiting.get(id)).into_iter().flatten() {
             // Who waited may be gone this instant: then the answer is late.
-            let _ = send.send(delivery);
+            let _ = waiter.send.send(delivery.clone());
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Delivery>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<Waiter>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Expected<'_> {
     fn drop(&mut self) {
-        self.replies.lock().remove(&self.id);
+        let mut waiting = self.replies.lock();
+        if let Some(waiters) = waiting.get_mut(&self.id) {
+            waiters.retain(|waiter| waiter.number != self.number);
+            if waiters.is_empty() {
+                waiting.remove(&self.id);
+            }
+        }
     }
 }
 
@@ -91,6 +107,7 @@ pub async fn run_replies(core: Arc<Core>, stop: CancellationToken) -> Result<(),
     let consumer = core.broker.consume(&Queue::reply(&core.engine), usize::MAX).await?;
     loop {
         let deliveries = tokio::select! {
+            biased;
             () = stop.cancelled() => return Ok(()),
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
@@ -110,6 +127,7 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
     let consumer = core.broker.consume(&queue, prefetch).await?;
     loop {
         let deliveries = tokio::select! {
+            biased;
             () = stop.cancelled() => return Ok(()),
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
@@ -117,6 +135,7 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
             let (core, consumer, stop) = (core.clone(), consumer.clone(), stop.clone());
             tokio::spawn(async move {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => {}
                     () = core.work_express(consumer, delivery) => {}
                 }

@@ -46,8 +46,12 @@ impl Running {
     fn cancel(&self, cancelled: &Cancelled) {
         let calls = self.lock();
         let from = cancelled.prefix.clone();
-        for (_, token) in calls.range(from..).take_while(|(id, _)| id.starts_with(&cancelled.prefix)) {
-            token.cancel();
+        let below = cancelled.prefix.ends_with(['/', '.']);
+        for (id, token) in calls.range(from..).take_while(|(id, _)| id.starts_with(&cancelled.prefix)) {
+            // Task 3 is not task 31.
+            if below || *id == cancelled.prefix {
+                token.cancel();
+            }
         }
     }
 
@@ -68,6 +72,7 @@ pub async fn run(
     let mut cancelled = core.cancelled.subscribe();
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             cancelled = cancelled.recv() => match cancelled {
                 Ok(cancelled) => running.cancel(&cancelled),
@@ -107,6 +112,7 @@ impl Call {
                 let id = message.id();
                 let cancelled = self.running.begin(&id, &stop);
                 let outcome = tokio::select! {
+                    biased;
                     () = cancelled.cancelled() => None,
                     outcome = self.call(&message, &delivery) => Some(outcome),
                 };

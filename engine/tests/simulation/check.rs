@@ -122,6 +122,18 @@ pub fn strip_ids(text: &str) -> String {
     })
 }
 
+/// The rows of executions that go on, for whoever looks for the reason.
+pub fn what_is_left(world: &World) -> String {
+    let left = world.database.ask(|db| async move { db.live_branches(None, 20).await }).unwrap();
+    let now = world.clock.elapsed();
+    let rows = left.iter().map(|row| {
+        let body: Body = decode(&row.body).unwrap();
+        let waiting = body.value.map(|value| value.waiting);
+        format!("\n  {:?} {:?} {:?} {:?} {waiting:?}", row.key, row.fence, row.state, row.moved_at)
+    });
+    format!("at {now} there are {}", rows.collect::<String>())
+}
+
 /// Nothing is left of executions that are over.
 pub fn nothing_is_left(world: &World) {
     let left = world.database.ask(|db| async move { db.live_branches(None, 10).await }).unwrap();
