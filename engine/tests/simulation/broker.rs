@@ -25,11 +25,13 @@ impl FaultyBroker {
         if publication.delay.is_none() && fate.strikes(|rates| rates.late) {
             publication.delay = Some(fate.milliseconds(300));
         }
-        let in_doubt = fate.strikes(|rates| rates.in_doubt);
+        // Nothing fences an Express message: its copies run on, and make copies, until the end.
+        let spared = is_express(&publication.queue) && !fate.draw(|lottery| lottery.one_in(8));
+        let in_doubt = fate.strikes(|rates| rates.in_doubt) && !spared;
         if in_doubt && fate.draw(|lottery| lottery.one_in(2)) {
             return Ok(Published::InDoubt);
         }
-        if fate.strikes(|rates| rates.twice) {
+        if fate.strikes(|rates| rates.twice) && !spared {
             let delay = Some(fate.milliseconds(3_000) + publication.delay.unwrap_or_default());
             self.inner.publish(vec![Publication { delay, ..publication.clone() }]).await?;
         }
@@ -37,6 +39,10 @@ impl FaultyBroker {
         let [published] = published[..] else { return Ok(Published::InDoubt) };
         Ok(if in_doubt { Published::InDoubt } else { published })
     }
+}
+
+fn is_express(queue: &Queue) -> bool {
+    [Queue::express(), Queue::calls(), Queue::inner()].contains(queue)
 }
 
 fn away() -> Error {

@@ -184,18 +184,14 @@ impl World {
     async fn replace_the_dead(&self) {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let dead = lock(&self.engines).iter().position(|engine| engine.node.death.is_cancelled());
-            let Some(dead) = dead else { continue };
+            let Some(dead) = self.a_dead_one() else { continue };
             self.lost_engines.fetch_add(1, Ordering::Relaxed);
             if self.fate.strikes(|rates| rates.blackout) {
                 self.blackouts.fetch_add(1, Ordering::Relaxed);
                 self.black_out().await;
                 continue;
             }
-            lock(&self.engines)[dead].kill();
-            tokio::time::sleep(self.fate.milliseconds(3_000)).await;
-            self.start_engine().await;
-            drop(lock(&self.engines).swap_remove(dead));
+            self.replace(dead).await;
         }
     }
 
@@ -211,14 +207,28 @@ impl World {
             self.start_engine().await;
         }
         drop(lock(&self.engines).drain(..dead));
-        // As at the start of a process: again until it works, and by somebody else if this one dies.
+        // As at the start of a process: again until it works, and by others if these die meanwhile.
         loop {
             let core = self.engine();
             match tokio::time::timeout(PATIENCE, core.recover()).await {
                 Ok(Ok(_)) => return,
                 Ok(Err(_)) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
+            if let Some(dead) = self.a_dead_one() {
+                self.replace(dead).await;
+            }
         }
+    }
+
+    fn a_dead_one(&self) -> Option<usize> {
+        lock(&self.engines).iter().position(|engine| engine.node.death.is_cancelled())
+    }
+
+    async fn replace(&self, dead: usize) {
+        lock(&self.engines)[dead].kill();
+        tokio::time::sleep(self.fate.milliseconds(3_000)).await;
+        self.start_engine().await;
+        drop(lock(&self.engines).swap_remove(dead));
     }
 
     async fn answer_tokens(self: Arc<Self>) {
