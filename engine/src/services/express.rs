@@ -125,6 +125,9 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
     // parents could hold all places while their children wait for one.
     let prefetch = if queue == Queue::calls() { HELD_MAX } else { usize::MAX };
     let consumer = core.broker.consume(&queue, prefetch).await?;
+    // What is held ends with its consumer: the deliveries come back, and would be worked twice.
+    let held = stop.child_token();
+    let _ends = held.clone().drop_guard();
     loop {
         let deliveries = tokio::select! {
             biased;
@@ -132,11 +135,11 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
         for delivery in deliveries {
-            let (core, consumer, stop) = (core.clone(), consumer.clone(), stop.clone());
+            let (core, consumer, held) = (core.clone(), consumer.clone(), held.clone());
             tokio::spawn(async move {
                 tokio::select! {
                     biased;
-                    () = stop.cancelled() => {}
+                    () = held.cancelled() => {}
                     () = core.work_express(consumer, delivery) => {}
                 }
             });

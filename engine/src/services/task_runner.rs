@@ -60,7 +60,8 @@ impl Running {
     }
 }
 
-/// Serves one connector's queue until told to stop; then ends the calls that run.
+/// Serves one connector's queue until told to stop, or until its consumer is gone; then ends the calls that
+/// run: their requests come back.
 pub async fn run(
     core: Arc<Core>,
     connector: Arc<dyn Connector>,
@@ -70,31 +71,36 @@ pub async fn run(
     let running = Arc::new(Running::default());
     let tracker = TaskTracker::new();
     let mut cancelled = core.cancelled.subscribe();
-    loop {
+    let stop = stop.child_token();
+    let served = loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => break Ok(()),
             cancelled = cancelled.recv() => match cancelled {
                 Ok(cancelled) => running.cancel(&cancelled),
                 // Best effort: a call whose end nobody waits for ends by itself, and its answer is stale.
                 Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => break,
+                Err(RecvError::Closed) => break Ok(()),
             },
-            deliveries = consumer.next(BATCH_MAX) => for delivery in deliveries? {
-                let call = Call {
-                    core: core.clone(),
-                    connector: connector.clone(),
-                    consumer: consumer.clone(),
-                    running: running.clone(),
-                };
-                let stop = stop.clone();
-                tracker.spawn(async move { call.take(delivery, stop).await });
+            deliveries = consumer.next(BATCH_MAX) => match deliveries {
+                Err(error) => break Err(error),
+                Ok(deliveries) => for delivery in deliveries {
+                    let call = Call {
+                        core: core.clone(),
+                        connector: connector.clone(),
+                        consumer: consumer.clone(),
+                        running: running.clone(),
+                    };
+                    let stop = stop.clone();
+                    tracker.spawn(async move { call.take(delivery, stop).await });
+                },
             },
         }
-    }
+    };
+    stop.cancel();
     tracker.close();
     tracker.wait().await;
-    Ok(())
+    served
 }
 
 struct Call {
