@@ -227,7 +227,11 @@ impl Case {
         let end = ended(&self.world, &self.machine, &name).await;
         let definition = &self.workflow.definition;
         if !(stops && end.status == ExecutionStatus::Aborted) {
-            assert_eq!((end.status, &end.result), (self.expected.status, &self.expected.result), "{definition}");
+            assert_eq!(
+                (end.status, &end.result),
+                (self.expected.status, &self.expected.result),
+                "{definition}"
+            );
             if self.workflow.exact {
                 assert_eq!(end.events, self.expected.events, "{definition}");
             }
@@ -261,7 +265,8 @@ impl Case {
 
     fn only_once(&self, name: &str) {
         let filter = ExecutionFilter { machine: self.machine.id, status: None };
-        let all = self.world.database.ask(|db| async move { db.executions(&filter, 100, None).await }).unwrap();
+        let all =
+            self.world.database.ask(|db| async move { db.executions(&filter, 100, None).await }).unwrap();
         assert_eq!(all.items.iter().filter(|execution| execution.name == name).count(), 1, "{name}");
     }
 

@@ -13,9 +13,8 @@
 //!                      └─ over ─────▶ result to who waits, acknowledge
 //! ```
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use asl::branch::{
@@ -26,7 +25,6 @@ use asl::data::Failure;
 use asl::data::failure::names;
 use asl::data::timestamp::Timestamp;
 use asl::program::StateType;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode, encode};
@@ -36,6 +34,10 @@ use crate::services::executions::{StartError, StartRequest, StartedExecution, Sy
 use crate::services::programs::Compiled;
 use crate::services::task_runner::unserved_failure;
 use crate::services::{Core, Unavailable};
+
+mod replies;
+
+pub use replies::{Replies, run_replies};
 
 /// Express executions last 5 minutes at most (AWS quota).
 const EXPRESS_SECONDS_MAX: u32 = 300;
@@ -47,77 +49,6 @@ const BATCH_MAX: usize = 64;
 const WINDOW: u32 = 100;
 /// Pause before what is away is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// Answers that this engine waits for, by correlation id.
-#[derive(Default)]
-pub struct Replies {
-    waiting: Mutex<HashMap<String, Vec<Waiter>>>,
-    count: AtomicU64,
-}
-
-/// One of those that wait for the same answer: a message that arrived twice is worked twice.
-struct Waiter {
-    number: u64,
-    send: mpsc::UnboundedSender<Delivery>,
-}
-
-/// A place in [`Replies`], given back when dropped.
-struct Expected<'a> {
-    replies: &'a Replies,
-    id: String,
-    number: u64,
-    answers: mpsc::UnboundedReceiver<Delivery>,
-}
-
-impl Replies {
-    fn expect(&self, id: String) -> Expected<'_> {
-        let (send, answers) = mpsc::unbounded_channel();
-        let number = self.count.fetch_add(1, Ordering::Relaxed);
-        self.lock().entry(id.clone()).or_default().push(Waiter { number, send });
-        Expected { replies: self, id, number, answers }
-    }
-
-    fn pass_on(&self, delivery: Delivery) {
-        let waiting = self.lock();
-        for waiter in delivery.correlation_id.as_ref().and_then(|id| waiting.get(id)).into_iter().flatten() {
-            // Who waited may be gone this instant: then the answer is late.
-            let _ = waiter.send.send(delivery.clone());
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<Waiter>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Expected<'_> {
-    fn drop(&mut self) {
-        let mut waiting = self.replies.lock();
-        if let Some(waiters) = waiting.get_mut(&self.id) {
-            waiters.retain(|waiter| waiter.number != self.number);
-            if waiters.is_empty() {
-                waiting.remove(&self.id);
-            }
-        }
-    }
-}
-
-/// Passes on the answers that come to this engine's reply queue.
-pub async fn run_replies(core: Arc<Core>, stop: CancellationToken) -> Result<(), broker::Error> {
-    let consumer = core.broker.consume(&Queue::reply(&core.engine), usize::MAX).await?;
-    loop {
-        let deliveries = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            deliveries = consumer.next(BATCH_MAX) => deliveries?,
-        };
-        let settled = deliveries.iter().map(|delivery| (delivery.tag, Settle::Acknowledge)).collect();
-        for delivery in deliveries {
-            core.replies.pass_on(delivery);
-        }
-        consumer.settle(settled).await?;
-    }
-}
 
 /// Works one queue of Express messages until told to stop.
 pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Result<(), broker::Error> {
@@ -260,7 +191,10 @@ impl Core {
         let compiled = self.programs.get(self.catalog.as_ref(), message.execution.revision).await?;
         let event = if message.timer { Event::TimerFired } else { Event::Enter { after: None } };
         let turn = ExpressTurn { core: self, compiled, delivery, message };
-        turn.run(event).await
+        match turn.comes_early() {
+            Some(at) => turn.send(Some(at)).await,
+            None => turn.run(event).await,
+        }
     }
 
     async fn answer_express(&self, delivery: &Delivery, result: ExpressResult) -> Result<(), Unavailable> {
@@ -318,6 +252,17 @@ impl ExpressTurn<'_> {
                 Held::Lost => return self.core.answer_express(self.delivery, ExpressResult::Lost).await,
             };
         }
+    }
+
+    /// For a timer's message that comes before its time, as another clock may have delayed it: that time. An
+    /// early timer would be taken for a copy, and the branch be lost.
+    fn comes_early(&self) -> Option<Timestamp> {
+        let at = match self.message.value.waiting {
+            Waiting::Wait { until: at } | Waiting::Retry { at } if self.message.timer => at,
+            _ => return None,
+        };
+        let now = self.core.clock.now();
+        (now < at && now < self.message.deadline).then_some(at)
     }
 
     /// `None` when the branch does not wait for the event: a copy of a message that was worked.
@@ -409,6 +354,8 @@ impl ExpressTurn<'_> {
             )),
             None => {
                 self.core.cancel(id);
+                // By the runtime's clock it is time; the deployment's may be a little behind.
+                tokio::time::sleep(Duration::from_millis(self.core.milliseconds_until(until))).await;
                 Ok(if until < self.message.deadline {
                     Held::Event(Box::new(Event::TimerFired))
                 } else {

@@ -126,9 +126,7 @@ impl Maker<'_> {
             "Parameters": { "do": "answer", "n.$": "$.n", "attempt.$": "$$.State.RetryCount" },
             "ResultPath": result,
         });
-        let retry = |attempts: u64, every: u64| {
-            json!([{ "ErrorEquals": ["States.ALL"], "IntervalSeconds": every, "MaxAttempts": attempts, "BackoffRate": 1.0 }])
-        };
+        let retry = |attempts: u64, every: u64| json!([{ "ErrorEquals": ["States.ALL"], "IntervalSeconds": every, "MaxAttempts": attempts, "BackoffRate": 1.0 }]);
         if resource.ends_with(":work") {
             // A worker that took the task may be gone.
             self.exact = false;

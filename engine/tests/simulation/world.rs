@@ -90,8 +90,7 @@ impl World {
             lost_engines: AtomicU32::new(0),
             blackouts: AtomicU32::new(0),
         });
-        let queues =
-            [Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
+        let queues = [Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
         world.new_broker(&queues).await;
         for _ in 0..ENGINES {
             world.start_engine().await;
@@ -200,8 +199,7 @@ impl World {
         let dead = lock(&self.engines).len();
         lock(&self.engines).iter().for_each(Engine::kill);
         tokio::time::sleep(self.fate.milliseconds(3_000)).await;
-        let queues =
-            [Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
+        let queues = [Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
         self.new_broker(&queues).await;
         for _ in 0..ENGINES {
             self.start_engine().await;
