@@ -1,6 +1,7 @@
 //! What runs: the transition loop, its timers, its callers.
 //!
-//! [`Core`] is what they share. A service is named by its role and knows only the ports.
+//! [`Core`] is what they share. A service is named by its role and knows only the ports. Where one waits for
+//! several things, it looks at them in a fixed order (`biased`), so that a simulation can be repeated.
 //!
 //! ```text
 //!   executions · callbacks        scheduler          task_runner

@@ -39,12 +39,14 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
     let consumer = core.broker.consume(&queue, PREFETCH).await?;
     loop {
         let deliveries = tokio::select! {
+            biased;
             () = stop.cancelled() => return Ok(()),
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => return Ok(()),
-            () = core.work_batch(consumer.as_ref(), &deliveries, false) => {}
+            worked = core.work_batch(consumer.as_ref(), &deliveries, false) => worked?,
         }
     }
 }
@@ -69,22 +71,34 @@ enum Work {
 
 impl Core {
     /// Works a batch until it is settled. What is away holds it; what cannot be read in it is put aside.
-    async fn work_batch(&self, consumer: &dyn Consumer, deliveries: &[Delivery], mut again: bool) {
+    /// Fails only when the consumer is gone, and its deliveries with it.
+    async fn work_batch(
+        &self,
+        consumer: &dyn Consumer,
+        deliveries: &[Delivery],
+        mut again: bool,
+    ) -> Result<(), broker::Error> {
         while let Err(error) = self.turn(consumer, deliveries, again).await {
-            // Some of it may have been committed: what followed that is published as after a crash.
+            // The turn may have committed before it failed: what followed its commits is made again, as if
+            // the deliveries had come back.
             again = true;
             match (&error, deliveries) {
+                (Unavailable::Broker(broker::Error::Cancelled), _) => return Err(broker::Error::Cancelled),
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), [one]) => {
-                    if self.put_aside(consumer, one, &error).await.is_ok() {
-                        return;
+                    match self.put_aside(consumer, one, &error).await {
+                        Ok(()) => return Ok(()),
+                        Err(Unavailable::Broker(broker::Error::Cancelled)) => {
+                            return Err(broker::Error::Cancelled);
+                        }
+                        Err(error) => tracing::warn!(%error, "holding a delivery that cannot be worked"),
                     }
                 }
                 // One of them is to blame: each gets a turn of its own.
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), _) => {
                     for one in deliveries.chunks(1) {
-                        Box::pin(self.work_batch(consumer, one, true)).await;
+                        Box::pin(self.work_batch(consumer, one, again)).await?;
                     }
-                    return;
+                    return Ok(());
                 }
                 // The world's failures are not the message's: the deliveries are kept, and no more taken.
                 (Unavailable::Store(_) | Unavailable::Broker(_), _) => {
@@ -93,6 +107,7 @@ impl Core {
             }
             tokio::time::sleep(PAUSE).await;
         }
+        Ok(())
     }
 
     /// Fails the execution of a message that can never be worked, and files the message.
@@ -275,24 +290,13 @@ impl Core {
         };
         match self.tell_task(&key, result.task, event, Backing::Delivery).await {
             Ok(Some(publications)) => Ok(Work::Publish(publications)),
-            Ok(None) if redelivered => self.republish_after_answer(&key, result.task).await,
+            Ok(None) if redelivered => Ok(Work::Publish(self.republish_after_task(&key, result.task).await?)),
             Ok(None) => Ok(Work::Nothing),
             Err(Unavailable::Definition(reason)) => {
                 self.fail_execution(key.execution, Failure::new(names::RUNTIME, reason)).await?;
                 Ok(Work::Nothing)
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// What followed a task's answer that was committed before. A later task of the same branch did not:
-    /// its own delivery answers for it.
-    async fn republish_after_answer(&self, key: &BranchKey, task: u32) -> Result<Work, Unavailable> {
-        match self.branch(key).await? {
-            Some(row) if row.state.phase != Phase::Dispatched || row.state.task == Some(task) => {
-                Ok(Work::Publish(self.republish_family(&row).await?))
-            }
-            Some(_) | None => Ok(Work::Nothing),
         }
     }
 
@@ -326,7 +330,8 @@ impl Core {
                 }
             }
         }
-        Err(Unavailable::Definition("the branch moves faster than its task can be answered".to_owned()))
+        let busy = "the branch moves faster than its task can be answered".to_owned();
+        Err(Unavailable::Store(store::Error::Unavailable(busy)))
     }
 
     /// Commits one step by itself.

@@ -13,9 +13,9 @@
 //!                      └─ over ─────▶ result to who waits, acknowledge
 //! ```
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use asl::branch::{
@@ -27,10 +27,8 @@ use asl::data::failure::names;
 use asl::data::timestamp::Timestamp;
 use asl::limits::Limits;
 use asl::program::StateType;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::ids::ExecutionId;
 use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode, encode};
 use crate::names::check as check_name;
 use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
@@ -39,6 +37,12 @@ use crate::services::executions::{StartError, StartRequest, StartedExecution, Sy
 use crate::services::programs::Compiled;
 use crate::services::task_runner::unserved_failure;
 use crate::services::{Core, Unavailable};
+
+mod open;
+mod replies;
+
+pub use open::{EndedForks, OpenExpress};
+pub use replies::{Replies, run_replies};
 
 /// Express executions last 5 minutes at most (AWS quota).
 const EXPRESS_SECONDS_MAX: u32 = 300;
@@ -51,133 +55,27 @@ const WINDOW: u32 = 100;
 /// Pause before what is away is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Forks that are over although children of them may still be on their way, until their execution is over
-/// anyway. What such a child would do, nobody waits for.
-#[derive(Default)]
-pub struct EndedForks {
-    forks: Mutex<HashMap<(ExecutionId, BranchPath, u32), Timestamp>>,
-}
-
-impl EndedForks {
-    fn add(&self, message: &Express, fork: u32, now: Timestamp) {
-        let mut forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
-        forks.retain(|_, deadline| *deadline > now);
-        forks.insert((message.execution.id, message.path.clone(), fork), message.deadline);
-    }
-
-    /// Whether a branch, or one above it, belongs to such a fork.
-    fn has(&self, message: &Express) -> bool {
-        let forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
-        if forks.is_empty() {
-            return false;
-        }
-        let mut place = message.path.place();
-        while let Some(here) = place {
-            place = here.parent.place();
-            if forks.contains_key(&(message.execution.id, here.parent, here.fork)) {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// Express executions that this engine has let in and that may still run.
-#[derive(Default)]
-pub struct OpenExpress {
-    deadlines: Mutex<HashMap<ExecutionId, Timestamp>>,
-}
-
-impl OpenExpress {
-    /// Lets one in if there is room; answers how many there are if there is none.
-    fn enter(&self, id: ExecutionId, deadline: Timestamp, now: Timestamp, max: u64) -> Result<(), usize> {
-        let mut deadlines = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
-        if deadlines.len() as u64 >= max {
-            deadlines.retain(|_, deadline| *deadline > now);
-        }
-        if deadlines.len() as u64 >= max {
-            return Err(deadlines.len());
-        }
-        deadlines.insert(id, deadline);
-        Ok(())
-    }
-
-    fn leave(&self, id: ExecutionId) {
-        self.deadlines.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    }
-}
-
-/// Answers that this engine waits for, by correlation id.
-#[derive(Default)]
-pub struct Replies {
-    waiting: Mutex<HashMap<String, mpsc::UnboundedSender<Delivery>>>,
-}
-
-/// A place in [`Replies`], given back when dropped.
-struct Expected<'a> {
-    replies: &'a Replies,
-    id: String,
-    answers: mpsc::UnboundedReceiver<Delivery>,
-}
-
-impl Replies {
-    fn expect(&self, id: String) -> Expected<'_> {
-        let (send, answers) = mpsc::unbounded_channel();
-        self.lock().insert(id.clone(), send);
-        Expected { replies: self, id, answers }
-    }
-
-    fn pass_on(&self, delivery: Delivery) {
-        let waiting = self.lock();
-        if let Some(send) = delivery.correlation_id.as_ref().and_then(|id| waiting.get(id)) {
-            // Who waited may be gone this instant: then the answer is late.
-            let _ = send.send(delivery);
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Delivery>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Expected<'_> {
-    fn drop(&mut self) {
-        self.replies.lock().remove(&self.id);
-    }
-}
-
-/// Passes on the answers that come to this engine's reply queue.
-pub async fn run_replies(core: Arc<Core>, stop: CancellationToken) -> Result<(), broker::Error> {
-    let consumer = core.broker.consume(&Queue::reply(&core.engine), usize::MAX).await?;
-    loop {
-        let deliveries = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            deliveries = consumer.next(BATCH_MAX) => deliveries?,
-        };
-        let settled = deliveries.iter().map(|delivery| (delivery.tag, Settle::Acknowledge)).collect();
-        for delivery in deliveries {
-            core.replies.pass_on(delivery);
-        }
-        consumer.settle(settled).await?;
-    }
-}
-
 /// Works one queue of Express messages until told to stop.
 pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Result<(), broker::Error> {
     // Calls of root branches wait in the broker for a place; those inside branches are never refused, or
     // parents could hold all places while their children wait for one.
     let prefetch = if queue == Queue::calls() { HELD_MAX } else { usize::MAX };
     let consumer = core.broker.consume(&queue, prefetch).await?;
+    // What is held ends with its consumer: the deliveries come back, and would be worked twice.
+    let held = stop.child_token();
+    let _ends = held.clone().drop_guard();
     loop {
         let deliveries = tokio::select! {
+            biased;
             () = stop.cancelled() => return Ok(()),
             deliveries = consumer.next(BATCH_MAX) => deliveries?,
         };
         for delivery in deliveries {
-            let (core, consumer, stop) = (core.clone(), consumer.clone(), stop.clone());
+            let (core, consumer, held) = (core.clone(), consumer.clone(), held.clone());
             tokio::spawn(async move {
                 tokio::select! {
-                    () = stop.cancelled() => {}
+                    biased;
+                    () = held.cancelled() => {}
                     () = core.work_express(consumer, delivery) => {}
                 }
             });
@@ -328,7 +226,10 @@ impl Core {
         let compiled = self.programs.get(self.catalog.as_ref(), message.execution.revision).await?;
         let event = if message.timer { Event::TimerFired } else { Event::Enter { after: None } };
         let turn = ExpressTurn { core: self, compiled, delivery, message };
-        turn.run(event).await
+        match turn.comes_early() {
+            Some(at) => turn.send(Some(at)).await,
+            None => turn.run(event).await,
+        }
     }
 
     async fn answer_express(&self, delivery: &Delivery, result: ExpressResult) -> Result<(), Unavailable> {
@@ -386,6 +287,17 @@ impl ExpressTurn<'_> {
                 Held::Lost => return self.core.answer_express(self.delivery, ExpressResult::Lost).await,
             };
         }
+    }
+
+    /// For a timer's message that comes before its time, as another clock may have delayed it: that time. An
+    /// early timer would be taken for a copy, and the branch be lost.
+    fn comes_early(&self) -> Option<Timestamp> {
+        let at = match self.message.value.waiting {
+            Waiting::Wait { until: at } | Waiting::Retry { at } if self.message.timer => at,
+            _ => return None,
+        };
+        let now = self.core.clock.now();
+        (now < at && now < self.message.deadline).then_some(at)
     }
 
     /// `None` when the branch does not wait for the event: a copy of a message that was worked.
@@ -485,6 +397,8 @@ impl ExpressTurn<'_> {
             )),
             None => {
                 self.core.cancel(id);
+                // By the runtime's clock it is time; the deployment's may be a little behind.
+                tokio::time::sleep(Duration::from_millis(self.core.milliseconds_until(until))).await;
                 Ok(if until < self.message.deadline {
                     Held::Event(Box::new(Event::TimerFired))
                 } else {

@@ -72,7 +72,11 @@ impl Core {
                 self.cancel(format!("{}/{}.", key.execution, key.branch));
                 self.follow_up(&after, &verdict).await
             }
-            (Ok(Ok(_)), Verdict::Stale | Verdict::HistoryFull) => Ok(Vec::new()),
+            (Ok(Ok(after)), Verdict::HistoryFull) => {
+                self.close_full(&after).await?;
+                Ok(Vec::new())
+            }
+            (Ok(Ok(_)), Verdict::Stale) => Ok(Vec::new()),
             // Stale without having asked is a row that moved; the delivery behind that move goes on.
             (Err(_), _) => Ok(Vec::new()),
         }

@@ -30,6 +30,26 @@ impl Core {
         }
     }
 
+    /// After a redelivered result of a task that is over: if the row's last transition took the result,
+    /// what followed it may have been lost. Any other row is somebody else's: asking again for a task that
+    /// it has meanwhile sent out would run that twice.
+    pub async fn republish_after_task(
+        &self,
+        key: &BranchKey,
+        task: u32,
+    ) -> Result<Vec<Publication>, Unavailable> {
+        let Some(row) = self.branch(key).await? else { return Ok(Vec::new()) };
+        if row.state.task == Some(task) || row.fence.seq == 0 {
+            return Ok(Vec::new());
+        }
+        let Some(before) = self.store.body(key, row.fence.seq - 1).await? else { return Ok(Vec::new()) };
+        let before = decode::<Body>(&before).ok().and_then(|body| body.value).map(|value| value.waiting);
+        match before {
+            Some(Waiting::Task(attempt)) if attempt.task == task => self.republish_family(&row).await,
+            Some(_) | None => Ok(Vec::new()),
+        }
+    }
+
     /// The messages that should be in flight for a row and for those that its last transition woke: the
     /// children that it launched; for one that has ended, its parent and the sibling that took its place.
     pub async fn republish_family(&self, row: &StoredBranch) -> Result<Vec<Publication>, Unavailable> {

@@ -50,14 +50,15 @@ pub async fn run(core: Arc<Core>, mut set: mpsc::UnboundedReceiver<NearTimer>, s
     loop {
         let pause = near.pause(core.clock.now());
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
-            Some(timer) = set.recv() => near.add(timer),
+            _ = poll.tick() => warn_on_error(core.poll_due().await),
             () = tokio::time::sleep(pause) => {
                 let due = near.take_due(core.clock.now());
                 let publications = due.iter().map(|due| nudge(&due.key(), due.fence())).collect();
                 warn_on_error(core.publish(publications).await);
             }
-            _ = poll.tick() => warn_on_error(core.poll_due().await),
+            Some(timer) = set.recv() => near.add(timer),
         }
     }
 }

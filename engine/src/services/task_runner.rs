@@ -47,8 +47,12 @@ impl Running {
     fn cancel(&self, cancelled: &Cancelled) {
         let calls = self.lock();
         let from = cancelled.prefix.clone();
-        for (_, token) in calls.range(from..).take_while(|(id, _)| id.starts_with(&cancelled.prefix)) {
-            token.cancel();
+        let below = cancelled.prefix.ends_with(['/', '.']);
+        for (id, token) in calls.range(from..).take_while(|(id, _)| id.starts_with(&cancelled.prefix)) {
+            // Task 3 is not task 31.
+            if below || *id == cancelled.prefix {
+                token.cancel();
+            }
         }
     }
 
@@ -57,7 +61,8 @@ impl Running {
     }
 }
 
-/// Serves one connector's queue until told to stop; then ends the calls that run.
+/// Serves one connector's queue until told to stop, or until its consumer is gone; then ends the calls that
+/// run: their requests come back.
 pub async fn run(
     core: Arc<Core>,
     connector: Arc<dyn Connector>,
@@ -67,30 +72,36 @@ pub async fn run(
     let running = Arc::new(Running::default());
     let tracker = TaskTracker::new();
     let mut cancelled = core.cancelled.subscribe();
-    loop {
+    let stop = stop.child_token();
+    let served = loop {
         tokio::select! {
-            () = stop.cancelled() => break,
+            biased;
+            () = stop.cancelled() => break Ok(()),
             cancelled = cancelled.recv() => match cancelled {
                 Ok(cancelled) => running.cancel(&cancelled),
                 // Best effort: a call whose end nobody waits for ends by itself, and its answer is stale.
                 Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => break,
+                Err(RecvError::Closed) => break Ok(()),
             },
-            deliveries = consumer.next(BATCH_MAX) => for delivery in deliveries? {
-                let call = Call {
-                    core: core.clone(),
-                    connector: connector.clone(),
-                    consumer: consumer.clone(),
-                    running: running.clone(),
-                };
-                let stop = stop.clone();
-                tracker.spawn(async move { call.take(delivery, stop).await });
+            deliveries = consumer.next(BATCH_MAX) => match deliveries {
+                Err(error) => break Err(error),
+                Ok(deliveries) => for delivery in deliveries {
+                    let call = Call {
+                        core: core.clone(),
+                        connector: connector.clone(),
+                        consumer: consumer.clone(),
+                        running: running.clone(),
+                    };
+                    let stop = stop.clone();
+                    tracker.spawn(async move { call.take(delivery, stop).await });
+                },
             },
         }
-    }
+    };
+    stop.cancel();
     tracker.close();
     tracker.wait().await;
-    Ok(())
+    served
 }
 
 struct Call {
@@ -108,6 +119,7 @@ impl Call {
                 let id = message.id();
                 let cancelled = self.running.begin(&id, &stop);
                 let outcome = tokio::select! {
+                    biased;
                     () = cancelled.cancelled() => None,
                     outcome = self.call(&message, &delivery) => Some(outcome),
                 };

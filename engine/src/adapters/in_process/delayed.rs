@@ -93,6 +93,7 @@ impl Shared {
 async fn move_when_due(shared: Arc<Shared>) {
     while let Some(due) = shared.move_due() {
         tokio::select! {
+            biased;
             () = sleep_until(due) => {}
             () = shared.changed.notified() => {}
         }

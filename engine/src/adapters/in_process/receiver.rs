@@ -104,6 +104,7 @@ impl Consumer for Receiver {
                 Attempt::Deleted => return Err(Error::Cancelled),
                 Attempt::QueueEmpty => {}
                 Attempt::NoRoom => tokio::select! {
+                    biased;
                     () = settled => {}
                     () = deleted => {}
                 },

@@ -275,7 +275,9 @@ impl Batch {
         let queued = self.queued.remove(child);
         let (_, body) = queued.ok_or_else(|| corrupt(format_args!("'{}' is not queued", child.branch)))?;
         let cause = Some(after.clone());
-        let row = Row { cause: cause.clone(), ..Row::new(child.clone(), Phase::Runnable, self.now) };
+        let mut row = Row { cause: cause.clone(), ..Row::new(child.clone(), Phase::Runnable, self.now) };
+        // Nobody but its sibling's end knows of it, and that may have no delivery that comes back.
+        row.state.due = Some(self.now.plus_milliseconds(OUTBOX_MILLISECONDS));
         let launched = Launched { branch: child.branch.clone(), fence: row.fence, after: cause, body };
         self.keep(row);
         Ok(launched)

@@ -1,0 +1,72 @@
+//! What this engine knows of the Express executions that it has let in, beside their messages.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use asl::branch::BranchPath;
+use asl::data::timestamp::Timestamp;
+
+use crate::ids::ExecutionId;
+use crate::messages::Express;
+
+/// Forks that are over although children of them may still be on their way, until their execution is over
+/// anyway. What such a child would do, nobody waits for.
+#[derive(Default)]
+pub struct EndedForks {
+    forks: Mutex<HashMap<(ExecutionId, BranchPath, u32), Timestamp>>,
+}
+
+impl EndedForks {
+    pub(super) fn add(&self, message: &Express, fork: u32, now: Timestamp) {
+        let mut forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
+        forks.retain(|_, deadline| *deadline > now);
+        forks.insert((message.execution.id, message.path.clone(), fork), message.deadline);
+    }
+
+    /// Whether a branch, or one above it, belongs to such a fork.
+    pub(super) fn has(&self, message: &Express) -> bool {
+        let forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
+        if forks.is_empty() {
+            return false;
+        }
+        let mut place = message.path.place();
+        while let Some(here) = place {
+            place = here.parent.place();
+            if forks.contains_key(&(message.execution.id, here.parent, here.fork)) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Express executions that this engine has let in and that may still run.
+#[derive(Default)]
+pub struct OpenExpress {
+    deadlines: Mutex<HashMap<ExecutionId, Timestamp>>,
+}
+
+impl OpenExpress {
+    /// Lets one in if there is room; answers how many there are if there is none.
+    pub(super) fn enter(
+        &self,
+        id: ExecutionId,
+        deadline: Timestamp,
+        now: Timestamp,
+        max: u64,
+    ) -> Result<(), usize> {
+        let mut deadlines = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
+        if deadlines.len() as u64 >= max {
+            deadlines.retain(|_, deadline| *deadline > now);
+        }
+        if deadlines.len() as u64 >= max {
+            return Err(deadlines.len());
+        }
+        deadlines.insert(id, deadline);
+        Ok(())
+    }
+
+    pub(super) fn leave(&self, id: ExecutionId) {
+        self.deadlines.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}

@@ -1,0 +1,144 @@
+//! What must hold of an execution, whatever happened meanwhile.
+
+use std::collections::BTreeMap;
+
+use asl::branch::BranchPath;
+use asl::history::{EventKind, HistoryEvent};
+use engine::ids::ExecutionId;
+use engine::messages::{Body, decode};
+use engine::ports::catalog::{Catalog, Execution};
+use engine::ports::store::{ExecutionStatus, Store};
+
+use super::world::World;
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    pub status: ExecutionStatus,
+    /// Output, or error and cause; ids of events in it are blotted out.
+    pub result: String,
+    /// How often each kind of event stands in the history, states by name.
+    pub events: BTreeMap<String, u32>,
+}
+
+struct Recorded {
+    id: u64,
+    previous: u64,
+    branch: BranchPath,
+    event: HistoryEvent,
+}
+
+/// Reads an execution that is closed, and checks its history.
+pub fn end(world: &World, execution: &Execution) -> End {
+    let recorded = history(world, execution.id);
+    assert!(!recorded.is_empty(), "{execution:?} has no history");
+    for (place, entry) in (1..).zip(&recorded) {
+        assert_eq!(entry.id, place, "a gap before {:?}", entry.event);
+        assert!(entry.previous < entry.id, "{} follows {}: {:?}", entry.id, entry.previous, entry.event);
+    }
+    each_state_is_left_once(&recorded);
+    let closings = recorded.iter().filter(|entry| closing(&entry.event.kind).is_some()).count();
+    assert_eq!(closings, 1, "{:?} has {closings} ends", execution.name);
+    let last = &recorded[recorded.len() - 1].event.kind;
+    let (status, result) = closing(last).expect("the last event is the end");
+    assert_eq!(status, execution.status, "{last:?}");
+    let mut events = BTreeMap::new();
+    for entry in &recorded {
+        *events.entry(label(&entry.event.kind)).or_default() += 1;
+    }
+    // A job's end may overtake the news that it was begun.
+    events.remove("TaskSubmitted");
+    End { status, result: strip_ids(&result), events }
+}
+
+fn history(world: &World, id: ExecutionId) -> Vec<Recorded> {
+    let rows = world.database.ask(move |db| async move { db.history(id, 1, u32::MAX, false).await }).unwrap();
+    let mut recorded = Vec::new();
+    for row in rows {
+        let body: Body = decode(&row.body).unwrap();
+        assert_eq!(body.events.len(), usize::from(row.events), "{} {}", row.branch, row.seq);
+        for (id, event) in (row.first_id..).zip(body.events) {
+            recorded.push(Recorded { id, previous: 0, branch: row.branch.clone(), event });
+        }
+    }
+    let named: Vec<_> = recorded.iter().filter_map(|entry| entry.event.previous.clone()).collect();
+    let asked = named.clone();
+    let ids = world.database.ask(move |db| async move { db.event_ids(id, &asked).await }).unwrap();
+    let mut ids = named.into_iter().zip(ids);
+    for entry in recorded.iter_mut().filter(|entry| entry.event.previous.is_some()) {
+        let (event, id) = ids.next().unwrap();
+        entry.previous = id.unwrap_or_else(|| panic!("{event:?} is not recorded"));
+    }
+    recorded
+}
+
+/// In one branch states are entered and left in turn.
+fn each_state_is_left_once(recorded: &[Recorded]) {
+    let mut inside: BTreeMap<&BranchPath, &str> = BTreeMap::new();
+    for entry in recorded {
+        match &entry.event.kind {
+            EventKind::StateEntered { name, .. } => {
+                let before = inside.insert(&entry.branch, name);
+                assert_eq!(before, None, "{name} is entered from within, in {}", entry.branch);
+            }
+            EventKind::StateExited { name, .. } => {
+                let left = inside.remove(&entry.branch);
+                assert_eq!(left, Some(name.as_str()), "left twice, or never entered, in {}", entry.branch);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn closing(kind: &EventKind) -> Option<(ExecutionStatus, String)> {
+    let failed = |status, failure: &asl::data::Failure| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        Some((status, format!("{}: {}", text(&failure.error), text(&failure.cause))))
+    };
+    match kind {
+        EventKind::ExecutionSucceeded { output } => Some((ExecutionStatus::Succeeded, output.clone())),
+        EventKind::ExecutionFailed(failure) => failed(ExecutionStatus::Failed, failure),
+        EventKind::ExecutionAborted(failure) => failed(ExecutionStatus::Aborted, failure),
+        EventKind::ExecutionTimedOut(failure) => failed(ExecutionStatus::TimedOut, failure),
+        _ => None,
+    }
+}
+
+fn label(kind: &EventKind) -> String {
+    match kind {
+        EventKind::StateEntered { name, .. } | EventKind::StateExited { name, .. } => {
+            format!("{} {name}", kind.type_name())
+        }
+        _ => kind.type_name(),
+    }
+}
+
+/// Ids of events in causes depend on the order in which branches ran.
+pub fn strip_ids(text: &str) -> String {
+    let mut parts = text.split('#');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |done, part| {
+        done + "#" + part.trim_start_matches(|character: char| character.is_ascii_digit())
+    })
+}
+
+/// The rows of executions that go on, for whoever looks for the reason.
+pub fn what_is_left(world: &World) -> String {
+    let left = world.database.ask(|db| async move { db.live_branches(None, 20).await }).unwrap();
+    let now = world.clock.elapsed();
+    let rows = left.iter().map(|row| {
+        let body: Body = decode(&row.body).unwrap();
+        let waiting = body.value.map(|value| value.waiting);
+        format!("\n  {:?} {:?} {:?} {:?} {waiting:?}", row.key, row.fence, row.state, row.moved_at)
+    });
+    format!("at {now} there are {}", rows.collect::<String>())
+}
+
+/// Nothing is left of executions that are over.
+pub fn nothing_is_left(world: &World) {
+    let left = world.database.ask(|db| async move { db.live_branches(None, 10).await }).unwrap();
+    assert!(left.is_empty(), "rows are left: {:?}", left.iter().map(|row| &row.key).collect::<Vec<_>>());
+    let running = world.database.ask(|db| async move { db.running().await }).unwrap();
+    assert_eq!(running, 0);
+    assert_eq!(world.ledger.wrong(), Vec::<String>::new());
+}

@@ -1,0 +1,320 @@
+//! A deployment: one store, one broker, some engines, and those who use it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use asl::branch::Answer;
+use asl::definition::WorkflowType;
+use asl::limits::Limits;
+use engine::adapters::in_process::InProcess;
+use engine::adapters::sqlite::{Location, SqliteStore};
+use engine::arn::Home;
+use engine::ids::{MachineId, RevisionId};
+use engine::ports::broker::{self, Broker, Queue};
+use engine::ports::catalog::{Activity, Catalog, Machine, Revision};
+use engine::ports::clock::Clock;
+use engine::services::callbacks::TaskError;
+use engine::services::headers::Headers;
+use engine::services::programs::Programs;
+use engine::services::tokens::Tokens;
+use engine::services::{Admission, Core, executor, express, scheduler, task_runner};
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::broker::FaultyBroker;
+use super::clock::SimulatedClock;
+use super::connector::{FakeConnector, Ledger};
+use super::fate::Fate;
+use super::node::Node;
+use super::store::{Database, FaultyStore};
+use super::workflow::{Kind, Workflow};
+
+/// The activity that tasks may name.
+const ACTIVITY: &str = "work";
+/// Engines that run at a time.
+const ENGINES: usize = 2;
+/// A caller gives a call up after this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct World {
+    pub fate: Arc<Fate>,
+    pub clock: Arc<SimulatedClock>,
+    pub database: Database,
+    pub ledger: Arc<Ledger>,
+    broker: Mutex<Arc<dyn Broker>>,
+    engines: Mutex<Vec<Engine>>,
+    lost_engines: AtomicU32,
+    blackouts: AtomicU32,
+}
+
+struct Engine {
+    core: Arc<Core>,
+    node: Arc<Node>,
+    services: Vec<AbortHandle>,
+}
+
+impl Engine {
+    fn kill(&self) {
+        self.node.kill();
+        self.services.iter().for_each(AbortHandle::abort);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// With its engines, and those who answer tasks.
+    pub async fn new(fate: Fate, stores: &Handle, history_events_max: u64) -> Arc<Self> {
+        let clock = Arc::new(SimulatedClock::new());
+        let for_store = Arc::new(clock.for_store());
+        let (tell, told) = std::sync::mpsc::channel();
+        stores.spawn(async move {
+            tell.send(SqliteStore::open(Location::Memory, history_events_max, for_store).await)
+        });
+        let database = Database::new(told.recv().unwrap().unwrap(), stores.clone(), clock.clone());
+        let activity = Activity { name: ACTIVITY.to_owned(), created_at: clock.now() };
+        database.ask(|db| async move { db.create_activity(activity).await }).unwrap();
+        let world = Arc::new(World {
+            fate: Arc::new(fate),
+            ledger: Ledger::new(clock.clone()),
+            clock,
+            database,
+            broker: Mutex::new(Arc::new(InProcess::new())),
+            engines: Mutex::default(),
+            lost_engines: AtomicU32::new(0),
+            blackouts: AtomicU32::new(0),
+        });
+        let queues = [Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
+        world.new_broker(&queues).await;
+        for _ in 0..ENGINES {
+            world.start_engine().await;
+        }
+        for caller in [0, 1] {
+            let (own, answers) = (world.clone(), world.clone());
+            tokio::spawn(async move { own.work_activities(caller).await });
+            tokio::spawn(async move { answers.answer_tokens().await });
+        }
+        let replaces = world.clone();
+        tokio::spawn(async move { replaces.replace_the_dead().await });
+        world
+    }
+
+    /// Whether an engine has died in this run.
+    pub fn lost_engines(&self) -> bool {
+        self.lost_engines.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a broker was lost in this run, with all that was in it.
+    pub fn blacked_out(&self) -> bool {
+        self.blackouts.load(Ordering::Relaxed) > 0
+    }
+
+    async fn new_broker(&self, queues: &[Queue]) {
+        let fresh: Arc<dyn Broker> = Arc::new(InProcess::new());
+        fresh.declare(queues).await.unwrap();
+        fresh.declare(&[Queue::tasks("fake"), Queue::activity(ACTIVITY)]).await.unwrap();
+        *lock(&self.broker) = fresh;
+    }
+
+    /// Any engine, dead ones that nobody has noticed included.
+    pub fn engine(&self) -> Arc<Core> {
+        let engines = lock(&self.engines);
+        let index = self.fate.draw(|lottery| lottery.index(engines.len()));
+        engines[index].core.clone()
+    }
+
+    async fn start_engine(&self) -> Arc<Core> {
+        let node = Node::new(self.fate.clone());
+        let (near_timers, timers) = mpsc::unbounded_channel();
+        let core = self.core(&node, near_timers);
+        let broker = lock(&self.broker).clone();
+        broker.declare(&[Queue::reply(&core.engine)]).await.unwrap();
+        let mut services = Vec::new();
+        for queue in [Queue::standard(), Queue::results()] {
+            let (core, stop) = (core.clone(), core.stopping.clone());
+            services.push(keep(move || executor::run(core.clone(), queue.clone(), stop.clone())));
+        }
+        for queue in [Queue::express(), Queue::calls(), Queue::inner()] {
+            let (core, stop) = (core.clone(), core.stopping.clone());
+            services.push(keep(move || express::run(core.clone(), queue.clone(), stop.clone())));
+        }
+        let (replies, tasks, stop) = (core.clone(), core.clone(), core.stopping.clone());
+        services.push(keep(move || express::run_replies(replies.clone(), replies.stopping.clone())));
+        services.push(keep(move || {
+            task_runner::run(tasks.clone(), tasks.connectors[0].clone(), tasks.stopping.clone())
+        }));
+        services.push(tokio::spawn(scheduler::run(core.clone(), timers, stop)).abort_handle());
+        lock(&self.engines).push(Engine { core: core.clone(), node, services });
+        core
+    }
+
+    fn core(&self, node: &Arc<Node>, near_timers: mpsc::UnboundedSender<scheduler::NearTimer>) -> Arc<Core> {
+        let (node, ledger) = (node.clone(), self.ledger.clone());
+        let database = self.database.clone();
+        let store = Arc::new(FaultyStore { database, node: node.clone(), ledger: ledger.clone() });
+        let inner = lock(&self.broker).clone();
+        Arc::new(Core {
+            store: store.clone(),
+            catalog: store,
+            broker: Arc::new(FaultyBroker { inner, node: node.clone(), ledger: ledger.clone() }),
+            clock: self.clock.clone(),
+            home: Home::default(),
+            limits: Limits::default(),
+            admission: Admission { open_executions_max: 1_000, open_express_max: 1_000 },
+            connectors: vec![Arc::new(FakeConnector { node, ledger })],
+            programs: Programs::default(),
+            headers: Headers::default(),
+            tokens: Tokens::new([7; 32]),
+            engine: self.fate.draw(|lottery| lottery.below(u64::MAX)).to_string(),
+            near_timers,
+            cancelled: broadcast::channel(64).0,
+            closed: broadcast::channel(64).0,
+            stopping: CancellationToken::new(),
+            open_counted: std::sync::Mutex::default(),
+            ended_forks: engine::services::express::EndedForks::default(),
+            open_express: engine::services::express::OpenExpress::default(),
+            replies: express::Replies::default(),
+        })
+    }
+
+    async fn replace_the_dead(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let Some(dead) = self.a_dead_one() else { continue };
+            self.lost_engines.fetch_add(1, Ordering::Relaxed);
+            if self.fate.strikes(|rates| rates.blackout) {
+                self.blackouts.fetch_add(1, Ordering::Relaxed);
+                self.black_out().await;
+                continue;
+            }
+            self.replace(dead).await;
+        }
+    }
+
+    /// Everything dies but the store; then all begins again.
+    async fn black_out(&self) {
+        let dead = lock(&self.engines).len();
+        lock(&self.engines).iter().for_each(Engine::kill);
+        tokio::time::sleep(self.fate.milliseconds(3_000)).await;
+        let queues = [Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
+        self.new_broker(&queues).await;
+        for _ in 0..ENGINES {
+            self.start_engine().await;
+        }
+        drop(lock(&self.engines).drain(..dead));
+        // As at the start of a process: again until it works, and by others if these die meanwhile.
+        loop {
+            let core = self.engine();
+            match tokio::time::timeout(PATIENCE, core.recover()).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(_)) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+            if let Some(dead) = self.a_dead_one() {
+                self.replace(dead).await;
+            }
+        }
+    }
+
+    fn a_dead_one(&self) -> Option<usize> {
+        lock(&self.engines).iter().position(|engine| engine.node.death.is_cancelled())
+    }
+
+    async fn replace(&self, dead: usize) {
+        lock(&self.engines)[dead].kill();
+        tokio::time::sleep(self.fate.milliseconds(3_000)).await;
+        self.start_engine().await;
+        drop(lock(&self.engines).swap_remove(dead));
+    }
+
+    async fn answer_tokens(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            while let Some(token) = self.ledger.take_token() {
+                // Several that know the token: only one may win.
+                for _ in 0..=self.fate.draw(|lottery| lottery.below(2)) {
+                    let (world, token) = (self.clone(), token.clone());
+                    tokio::spawn(async move { world.answer(&token).await });
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, token: &str) {
+        tokio::time::sleep(self.fate.milliseconds(1_500)).await;
+        loop {
+            let core = self.engine();
+            if self.fate.draw(|lottery| lottery.one_in(4)) {
+                let _ = tokio::time::timeout(PATIENCE, core.heartbeat(token)).await;
+            }
+            let answer = Answer::Succeeded(json!({ "answered": true }));
+            match tokio::time::timeout(PATIENCE, core.complete_task(token, answer)).await {
+                Ok(Ok(())) | Ok(Err(TaskError::TimedOut)) => return,
+                Ok(Err(TaskError::InvalidToken)) => panic!("a token is not valid"),
+                Ok(Err(TaskError::Unavailable(_))) | Err(_) => {
+                    tokio::time::sleep(self.fate.milliseconds(500)).await;
+                }
+            }
+        }
+    }
+
+    async fn work_activities(self: Arc<Self>, worker: u32) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let core = self.engine();
+            let poll = core.take_activity_task(ACTIVITY, Some(worker.to_string()), Duration::from_secs(5));
+            let Ok(Ok(Some(task))) = tokio::time::timeout(PATIENCE, poll).await else { continue };
+            if self.fate.draw(|lottery| lottery.one_in(5)) {
+                // The response is lost.
+                continue;
+            }
+            if tokio::time::timeout(PATIENCE, task.hand_over.delivered()).await.is_ok() {
+                self.answer(&task.token).await;
+            }
+        }
+    }
+
+    /// A machine for a workflow, stored without trouble.
+    pub fn machine(&self, name: &str, kind: Kind, workflow: &Workflow) -> Machine {
+        let created_at = self.clock.now();
+        let machine = Machine {
+            id: MachineId::new(),
+            name: name.to_owned(),
+            workflow_type: match kind {
+                Kind::Standard => WorkflowType::Standard,
+                Kind::Express => WorkflowType::Express,
+            },
+            created_at,
+            revision: Revision {
+                id: RevisionId::new(),
+                initial: true,
+                definition: workflow.definition.to_string(),
+                role_arn: "arn:aws:iam::000000000000:role/simulated".to_owned(),
+                settings: "{}".to_owned(),
+                created_at,
+            },
+        };
+        let made = machine.clone();
+        self.database.ask(|db| async move { db.create_machine(made).await }).unwrap();
+        machine
+    }
+}
+
+/// Begins a service again whose consumer was cancelled.
+fn keep<F, S>(mut service: F) -> AbortHandle
+where
+    F: FnMut() -> S + Send + 'static,
+    S: Future<Output = Result<(), broker::Error>> + Send,
+{
+    tokio::spawn(async move {
+        while service().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .abort_handle()
+}
