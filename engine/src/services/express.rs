@@ -413,6 +413,7 @@ impl ExpressTurn<'_> {
         let seq = self.message.value.seq;
         let id = format!("{}/{}/{seq}", self.message.execution.id, self.message.path);
         let mut expected = self.core.replies.expect(id.clone());
+        self.core.ended_forks.begin(&self.message, seq);
         let size = fork.children.len();
         let mut waiting: VecDeque<(u32, Branch)> = (0..).zip(fork.children).collect();
         let window = usize::try_from(fork.window.min(WINDOW)).unwrap_or(1).min(size);

@@ -17,6 +17,12 @@ pub struct EndedForks {
 }
 
 impl EndedForks {
+    /// A copy of the message forks again: its children are waited for, whatever became of the others.
+    pub(super) fn begin(&self, message: &Express, fork: u32) {
+        let mut forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
+        forks.remove(&(message.execution.id, message.path.clone(), fork));
+    }
+
     pub(super) fn add(&self, message: &Express, fork: u32, now: Timestamp) {
         let mut forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
         forks.retain(|_, deadline| *deadline > now);
