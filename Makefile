@@ -2,7 +2,7 @@
 
 CASES ?= ../shared/aws-conformance
 
-.PHONY: help demo dev test check fmt lint docs conformance bench faults fuzz
+.PHONY: help demo dev test check fmt lint docs simulate conformance bench faults fuzz
 
 help: ## list what one can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ docs: ## the documentation of the code
 test: ## the tests, those with boto3 and the AWS CLI included
 	cargo test --workspace
 	.ci/clients
+
+simulate: ## one run of the simulation again (SEED=n), or many others (SEEDS=n FIRST=n)
+	$(if $(SEED),WARREN_SEED=$(SEED)) WARREN_FIRST_SEED=$(or $(FIRST),1) WARREN_SEEDS=$(or $(SEEDS),40) cargo test -p engine --test simulation
 
 conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor
 	.ci/conformance "$(CASES)"

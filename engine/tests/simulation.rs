@@ -8,7 +8,7 @@
 //! lost, consumers are cancelled and engines die between any two calls. Afterwards every execution must
 //! have ended as it does when nothing goes wrong. Time is simulated; a seed repeats its run.
 //!
-//! `WARREN_SEED=n` runs one seed, `WARREN_SEEDS=n` so many (60), beginning at `WARREN_FIRST_SEED` (1).
+//! `WARREN_SEED=n` runs one seed, `WARREN_SEEDS=n` so many (40), beginning at `WARREN_FIRST_SEED` (1).
 
 #![expect(clippy::unwrap_used, reason = "a failure here is the result of a test")]
 
@@ -30,6 +30,8 @@ use world::World;
 
 #[path = "simulation/broker.rs"]
 mod broker;
+#[path = "simulation/callbacks.rs"]
+mod callbacks;
 #[path = "simulation/check.rs"]
 mod check;
 #[path = "simulation/clock.rs"]
@@ -79,7 +81,7 @@ fn simulate<T>(run: impl Future<Output = T>) -> T {
 fn executions_end_as_they_should_whatever_goes_wrong() {
     let (first, count) = match std::env::var("WARREN_SEED") {
         Ok(seed) => (seed.parse().unwrap(), 1),
-        Err(_) => (setting("WARREN_FIRST_SEED", 1), setting("WARREN_SEEDS", 60)),
+        Err(_) => (setting("WARREN_FIRST_SEED", 1), setting("WARREN_SEEDS", 40)),
     };
     let next = AtomicU64::new(first);
     let work = || {
@@ -124,6 +126,7 @@ fn run(seed: u64, stores: &Handle) -> u64 {
         workflows.iter().map(|(name, kind, workflow)| alone(stores, name, *kind, workflow)).collect();
     simulate(async {
         let world = World::new(Fate::new(seed, rates), stores, 25_000).await;
+        world.employ();
         let fate = world.fate.clone();
         let relents = tokio::spawn(async move {
             tokio::time::sleep(TROUBLE).await;
@@ -160,6 +163,7 @@ fn run(seed: u64, stores: &Handle) -> u64 {
 fn alone(stores: &Handle, name: &str, kind: Kind, workflow: &Workflow) -> End {
     simulate(async {
         let world = World::new(Fate::new(1, Rates::default()), stores, 25_000).await;
+        world.employ();
         // The outcome of an Express workflow is that of the same Standard one.
         let machine = world.machine(name, Kind::Standard, workflow);
         let started = world.engine().start_execution(request(&machine, workflow, Some("alone"))).await;

@@ -34,7 +34,7 @@ use super::store::{Database, FaultyStore};
 use super::workflow::{Kind, Workflow};
 
 /// The activity that tasks may name.
-const ACTIVITY: &str = "work";
+pub const ACTIVITY: &str = "work";
 /// Engines that run at a time.
 const ENGINES: usize = 2;
 /// A caller gives a call up after this long.
@@ -69,7 +69,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl World {
-    /// With its engines, and those who answer tasks.
+    /// With its engines; nobody answers tasks by token or polls for activities yet.
     pub async fn new(fate: Fate, stores: &Handle, history_events_max: u64) -> Arc<Self> {
         let clock = Arc::new(SimulatedClock::new());
         let for_store = Arc::new(clock.for_store());
@@ -95,14 +95,17 @@ impl World {
         for _ in 0..ENGINES {
             world.start_engine().await;
         }
-        for caller in [0, 1] {
-            let (own, answers) = (world.clone(), world.clone());
-            tokio::spawn(async move { own.work_activities(caller).await });
-            tokio::spawn(async move { answers.answer_tokens().await });
-        }
         let replaces = world.clone();
         tokio::spawn(async move { replaces.replace_the_dead().await });
         world
+    }
+
+    /// Brings in those who answer tasks.
+    pub fn employ(self: &Arc<Self>) {
+        for worker in [0, 1] {
+            tokio::spawn(self.clone().work_activities(worker));
+            tokio::spawn(self.clone().answer_tokens());
+        }
     }
 
     /// Whether an engine has died in this run.
