@@ -231,7 +231,8 @@ proptest! {
 /// In an execution that succeeded, no state is left open but through a failure.
 fn entered_states_are_left_or_aborted(history: &[Value]) -> bool {
     let kinds: Vec<&str> = history.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    if kinds.last() != Some(&"ExecutionSucceeded") || kinds.iter().any(|kind| kind.ends_with("Failed")) {
+    let fails = |kind: &&str| kind.ends_with("Failed") || kind.ends_with("TimedOut");
+    if kinds.last() != Some(&"ExecutionSucceeded") || kinds.iter().any(fails) {
         return true;
     }
     let count = |suffix: &str| kinds.iter().filter(|kind| kind.ends_with(suffix)).count();
