@@ -92,7 +92,8 @@ fn every_sample_fits_its_schema() {
 fn what_does_not_fit_a_schema_is_noticed() {
     let file = "nudge.1.schema.json";
     let (_, _, bytes) = samples().into_iter().find(|(_, name, _)| name == "nudge.1").unwrap();
-    for (field, value) in [("seq", Value::from("4")), ("type", Value::from("nudge.2")), ("more", Value::Null)] {
+    for (field, value) in [("seq", Value::from("4")), ("type", Value::from("nudge.2")), ("more", Value::Null)]
+    {
         let mut nudge: Value = decode(&bytes).unwrap();
         nudge[field] = value;
         assert!(Schemas { file }.problem(&schema(file), &nudge).is_some(), "{field}");
@@ -127,7 +128,8 @@ impl Schemas<'_> {
             "minimum" => unless(value.as_f64() >= rule.as_f64()),
             "type" => unless(is_of(rule.as_str().unwrap(), value)),
             "oneOf" => {
-                let fitting = rule.as_array().unwrap().iter().filter(|one| self.problem(one, value).is_none());
+                let fitting =
+                    rule.as_array().unwrap().iter().filter(|one| self.problem(one, value).is_none());
                 unless(fitting.count() == 1)
             }
             "items" => value.as_array()?.iter().find_map(|item| self.problem(rule, item)),

@@ -21,6 +21,7 @@ use asl::data::Failure;
 use engine::ports::catalog::{Catalog, ExecutionFilter, Machine};
 use engine::ports::store::ExecutionStatus;
 use engine::services::executions::{StartError, StartRequest, SyncEnd};
+use serde_json::json;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use check::End;
@@ -63,7 +64,8 @@ const WORKFLOWS: u64 = 2;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    let text = std::env::var(name).unwrap_or_default();
+    if text.is_empty() { default } else { text.parse().unwrap() }
 }
 
 /// A store of its own thread, for all runs.
@@ -79,9 +81,9 @@ fn simulate<T>(run: impl Future<Output = T>) -> T {
 
 #[test]
 fn executions_end_as_they_should_whatever_goes_wrong() {
-    let (first, count) = match std::env::var("WARREN_SEED") {
-        Ok(seed) => (seed.parse().unwrap(), 1),
-        Err(_) => (setting("WARREN_FIRST_SEED", 1), setting("WARREN_SEEDS", 40)),
+    let (first, count) = match setting("WARREN_SEED", 0) {
+        0 => (setting("WARREN_FIRST_SEED", 1), setting("WARREN_SEEDS", 40)),
+        seed => (seed, 1),
     };
     let next = AtomicU64::new(first);
     let work = || {
@@ -108,6 +110,27 @@ fn a_seed_repeats_its_run() {
     let stores = stores();
     for seed in 1..=2 {
         assert_eq!(run(seed, stores.handle()), run(seed, stores.handle()), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_full_history_ends_the_execution_wherever_it_is_met() {
+    let stores = stores();
+    let fails = json!({ "StartAt": "F", "States": { "F": { "Type": "Fail", "Error": "E" } } });
+    let waits = |name: &str| json!({ "StartAt": name, "States": { name: { "Type": "Wait", "Seconds": 60, "End": true } } });
+    let both = json!({ "Type": "Parallel", "Branches": [waits("V"), waits("W"), fails], "End": true });
+    let definition = json!({ "StartAt": "Both", "States": { "Both": both } });
+    let workflow = Workflow { definition, input: json!({}), exact: true };
+    for events_max in 4..20 {
+        simulate(async {
+            let world = World::new(Fate::new(1, Rates::default()), stores.handle(), events_max).await;
+            let machine = world.machine("full", Kind::Standard, &workflow);
+            world.engine().start_execution(request(&machine, &workflow, Some("one"))).await.unwrap();
+            let end = tokio::time::timeout(END_WITHIN, ended(&world, &machine, "one")).await;
+            let end = end.unwrap_or_else(|_| panic!("with room for {events_max} it does not end"));
+            assert_eq!(end.status, ExecutionStatus::Failed);
+            check::nothing_is_left(&world);
+        });
     }
 }
 

@@ -86,7 +86,9 @@ fn the_language_knows_no_runtime_driver_or_network() {
         let bad = banned.iter().any(|word| name == word || name.starts_with(&format!("{word}-")));
         assert!(!bad && name != "connectors", "asl may not depend on {name}");
     }
-    check(&rust("asl/src"), &["std::net", "std::thread", "std::env", "SystemTime", "Instant::now"], |_| false);
+    check(&rust("asl/src"), &["std::net", "std::thread", "std::env", "SystemTime", "Instant::now"], |_| {
+        false
+    });
 }
 
 #[test]
@@ -105,7 +107,9 @@ fn drivers_are_named_by_adapters_only() {
 #[test]
 fn only_the_command_line_names_an_adapter() {
     let cli = |path: &str| {
-        path.starts_with("engine/src/cli") || path.starts_with("engine/src/adapters") || path.ends_with("lib.rs")
+        path.starts_with("engine/src/cli")
+            || path.starts_with("engine/src/adapters")
+            || path.ends_with("lib.rs")
     };
     check(&rust("engine/src"), &["adapters"], cli);
 }
@@ -153,7 +157,8 @@ fn files_are_short() {
 #[test]
 fn no_file_names_the_machine_it_was_written_on() {
     // Put together here, so that this file does not hold them.
-    let banned = [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"], ["/tmp/", "wt"]].map(|parts| parts.concat());
+    let banned =
+        [["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"], ["/tmp/", "wt"]].map(|parts| parts.concat());
     let endings = [".rs", ".toml", ".md", ".json", ".sql", ".py", ".yml", "Makefile", ".sh"];
     for file in files("", &endings) {
         for word in &banned {

@@ -47,6 +47,7 @@ pub struct World {
     pub ledger: Arc<Ledger>,
     broker: Mutex<Arc<dyn Broker>>,
     engines: Mutex<Vec<Engine>>,
+    history_events_max: u64,
     lost_engines: AtomicU32,
     blackouts: AtomicU32,
 }
@@ -87,6 +88,7 @@ impl World {
             database,
             broker: Mutex::new(Arc::new(InProcess::new())),
             engines: Mutex::default(),
+            history_events_max,
             lost_engines: AtomicU32::new(0),
             blackouts: AtomicU32::new(0),
         });
@@ -168,7 +170,7 @@ impl World {
             broker: Arc::new(FaultyBroker { inner, node: node.clone(), ledger: ledger.clone() }),
             clock: self.clock.clone(),
             home: Home::default(),
-            limits: Limits::default(),
+            limits: Limits { history_events_max: self.history_events_max, ..Limits::default() },
             admission: Admission { open_executions_max: 1_000, open_express_max: 1_000 },
             connectors: vec![Arc::new(FakeConnector { node, ledger })],
             programs: Programs::default(),
