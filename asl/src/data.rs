@@ -103,6 +103,11 @@ impl<'a> Scope<'a> {
     pub fn read(&self, path: &Path) -> Result<Cow<'a, Value>, PathError> {
         path.evaluate(self.document(path.root()))
     }
+
+    /// What a path finds that must find something: nothing is `States.Runtime`, told as for `InputPath`.
+    pub fn require(&self, path: &Path) -> Result<Cow<'a, Value>, Failure> {
+        self.read(path).map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text())))
+    }
 }
 
 impl DataFlow {
@@ -164,9 +169,7 @@ impl Selection {
         match self {
             Selection::Whole => Ok(Cow::Borrowed(scope.input)),
             Selection::Nothing => Ok(Cow::Owned(Value::Object(serde_json::Map::new()))),
-            Selection::At(path) => scope
-                .read(path)
-                .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text()))),
+            Selection::At(path) => scope.require(path),
         }
     }
 }
@@ -188,4 +191,9 @@ impl ResultPath {
             }
         }
     }
+}
+
+/// A value in a text of AWS: a string without its quotes, anything else as JSON.
+pub fn shown(value: &Value) -> Cow<'_, str> {
+    value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed)
 }

@@ -7,7 +7,7 @@ use serde_json::{Number, Value, json};
 use super::turn::Turn;
 use super::{Branch, EventRef, Role};
 use crate::data::context::MapItem;
-use crate::data::{Failure, Scope};
+use crate::data::{Failure, Scope, shown};
 use crate::history::{EventKind, Iteration};
 use crate::limits::FORK_BYTES_MAX;
 use crate::program::{Items, Map, Next, Quantity, ToleratedFailure};
@@ -125,9 +125,7 @@ fn items(map: &Map, scope: Scope<'_>) -> Result<Vec<MapItem>, Failure> {
     let (value, text) = match &map.items {
         Items::Input => (std::borrow::Cow::Borrowed(scope.input), "$"),
         Items::Path(path) => {
-            let found = scope
-                .read(path.path())
-                .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text())))?;
+            let found = scope.require(path.path())?;
             (found, path.text())
         }
     };
@@ -155,9 +153,7 @@ fn integer(quantity: Option<&Quantity<u32>>, field: &str, scope: Scope<'_>) -> R
         Some(Quantity::Literal(number)) => return Ok(Some(*number)),
         Some(Quantity::Path(path)) => path,
     };
-    let value = scope
-        .read(path.path())
-        .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text())))?;
+    let value = scope.require(path.path())?;
     let Some(number) = value.as_i64() else {
         return Err(Failure::runtime(format!(
             "The {field} field refers to value \"{}\" which is not a valid integer: {}",
@@ -177,9 +173,7 @@ fn check_tolerated_failure(tolerated: &ToleratedFailure, scope: Scope<'_>) -> Re
         None => return Ok(()),
         Some(Quantity::Literal(number)) => number.as_f64(),
         Some(Quantity::Path(path)) => {
-            let value = scope
-                .read(path.path())
-                .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text())))?;
+            let value = scope.require(path.path())?;
             let number = value.as_number().and_then(Number::as_f64);
             Some(number.ok_or_else(|| {
                 Failure::runtime(format!(
@@ -194,9 +188,4 @@ fn check_tolerated_failure(tolerated: &ToleratedFailure, scope: Scope<'_>) -> Re
         Some(percentage) if (0.0..=100.0).contains(&percentage) => Ok(()),
         Some(_) | None => Err(Failure::runtime("ToleratedFailurePercentage must be between 0 and 100.")),
     }
-}
-
-/// A string without its quotes, anything else as JSON.
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -331,9 +331,7 @@ fn seconds(quantity: Option<&Quantity<u32>>, field: &str, scope: Scope<'_>) -> R
         Some(Quantity::Literal(seconds)) => return Ok(Some(*seconds)),
         Some(Quantity::Path(path)) => path,
     };
-    let value = scope
-        .read(path.path())
-        .map_err(|error| Failure::runtime(format!("Invalid path '{}' : {error}", path.text())))?;
+    let value = scope.require(path.path())?;
     let seconds =
         value.as_u64().filter(|seconds| *seconds > 0).and_then(|seconds| u32::try_from(seconds).ok());
     seconds.map(Some).ok_or_else(|| {

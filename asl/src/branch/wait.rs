@@ -6,7 +6,7 @@ use super::turn::Turn;
 use super::{Effect, Waiting};
 use crate::data::path::ReferencePath;
 use crate::data::timestamp::Timestamp;
-use crate::data::{Failure, Scope};
+use crate::data::{Failure, Scope, shown};
 use crate::limits::WAIT_SECONDS_MAX;
 use crate::program::{Next, StateKind, Until, Wait};
 
@@ -93,9 +93,4 @@ fn timestamp(value: &Value, path: &ReferencePath) -> Result<Timestamp, Failure> 
             shown(value)
         ))
     })
-}
-
-/// A string without its quotes, anything else as JSON.
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
