@@ -115,7 +115,8 @@ pub enum Change {
     },
     /// A child branch ends. Its row stays as [`Phase::Ended`] until the fork is joined. Its parent has
     /// one open child less; the next queued sibling becomes runnable in its place. When no child is open,
-    /// or this one failed, the parent becomes runnable with a fresh stamp, once.
+    /// or this one failed, the parent becomes runnable with a fresh stamp, once. Whichever becomes runnable
+    /// is `due` 10 seconds later, until it moves: the end may have no delivery behind it that comes back.
     EndBranch {
         /// Whether it failed; then no sibling is launched.
         failed: bool,

@@ -15,6 +15,7 @@ macro_rules! promises_to {
             a_fork_that_is_malformed_is_an_error_and_changes_nothing
             an_end_launches_the_next_sibling_in_line
             ends_in_one_batch_launch_as_many_siblings
+            a_launched_sibling_is_looked_after_until_it_moves
             the_last_end_makes_the_parent_runnable_once
             ends_in_one_batch_complete_the_fork_once
             a_parent_made_runnable_is_looked_after_until_it_moves
@@ -169,6 +170,19 @@ pub async fn a_parent_made_runnable_is_looked_after_until_it_moves(adapter: &dyn
     assert_eq!(due, stored.moved_at.plus_seconds(10));
     let at = world.pass(parent.joined()).await.at;
     assert_eq!(world.stored(&at.key).await.unwrap().state.due, None);
+}
+
+pub async fn a_launched_sibling_is_looked_after_until_it_moves(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let root = world.start().await;
+    let forked = world.pass(root.forked(2, 1)).await;
+    assert_eq!(world.stored(&root.child(&forked.launched[0]).key).await.unwrap().state.due, None);
+    let ended = world.pass(root.child(&forked.launched[0]).ended()).await;
+    let sibling = root.child(&ended.launched[0]);
+    let stored = world.stored(&sibling.key).await.unwrap();
+    assert_eq!(stored.state.due, Some(stored.moved_at.plus_seconds(10)));
+    world.pass(sibling.moved()).await;
+    assert_eq!(world.stored(&sibling.key).await.unwrap().state.due, None);
 }
 
 pub async fn an_ended_child_stays_until_the_join(adapter: &dyn Adapter) {
