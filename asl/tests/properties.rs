@@ -247,3 +247,23 @@ fn a_definition_never_takes_two_states_for_one() {
     let names: BTreeSet<&str> = program.states.iter().map(|state| &*state.name).collect();
     assert_eq!(names.len(), program.states.len());
 }
+
+#[test]
+fn a_value_that_grows_deeper_with_each_turn_ends_at_the_limit() {
+    let program = check(
+        &json!({ "StartAt": "A", "States": {
+            "A": { "Type": "Pass", "Parameters": { "a.$": "$" }, "Next": "C" },
+            "C": {
+                "Type": "Choice",
+                "Choices": [{ "Variable": "$.never", "IsPresent": true, "Next": "B" }],
+                "Default": "A",
+            },
+            "B": { "Type": "Succeed" },
+        } })
+        .to_string(),
+        WorkflowType::Standard,
+    );
+    let ended = run(&program.program.expect("it can run"), &[1]);
+    let last = ended.history.last().unwrap();
+    assert_eq!(last["executionFailedEventDetails"]["error"], "States.DataLimitExceeded", "{last}");
+}
