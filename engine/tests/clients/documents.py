@@ -24,7 +24,7 @@ PORT = 8083
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 CARGO = """#!/bin/sh -e
 case "$*" in
-"run --release"*" -p engine -- "*)
+"run"*" -p engine -- "*)
     while [ "$1" != -- ]; do shift; done
     shift
     exec warren "$@" ;;

@@ -126,9 +126,9 @@ class Process:
 class Server(Process):
     """`warren dev` on any free port. `toml` is its configuration, `settings` are environment variables."""
 
-    def __init__(self, directory, *arguments, toml="", settings=None, binary=WARREN):
+    def __init__(self, directory, *arguments, toml="", settings=None):
         (pathlib.Path(directory) / "warren.toml").write_text(toml)
-        command = [binary, "dev", "--port", "0", *arguments]
+        command = [WARREN, "dev", "--port", "0", *arguments]
         super().__init__(command, directory, RUST_LOG="warn", **(settings or {}))
         self.endpoint = self.says(SERVES).removeprefix(SERVES).strip()
 
