@@ -39,12 +39,14 @@ pub mod headers;
 pub mod programs;
 pub mod republish;
 pub mod scheduler;
+pub mod shards;
 pub mod task_runner;
 pub mod tokens;
 
 use headers::Headers;
 use programs::Programs;
 use scheduler::NearTimer;
+use shards::Shards;
 use tokens::Tokens;
 
 /// What all services of an engine share.
@@ -73,6 +75,8 @@ pub struct Core {
     pub headers: Headers,
     /// Task tokens.
     pub tokens: Tokens,
+    /// The width of the families of queues.
+    pub shards: Shards,
     /// Names this engine instance: its reply queue.
     pub engine: String,
     /// Tells the scheduler of timers that fire soon.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::ports::broker::{Broker, Consumer, Error, Publication, Published, Queue};
+use crate::ports::broker::{Broker, Consumer, Error, Health, Publication, Published, Queue};
 
 use delayed::Delayed;
 use queue::{Message, Queues};
@@ -79,6 +79,10 @@ impl Broker for InProcess {
     async fn ready(&self, queue: &Queue) -> Result<u64, Error> {
         Ok(self.queues.find(queue).map_or(0, |queue| queue.ready()))
     }
+
+    fn health(&self) -> Health {
+        Health::Good
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +97,7 @@ mod tests {
     async fn no_wake_up_is_lost_among_many_consumers_on_many_threads() {
         const MESSAGES: usize = 20_000;
         let broker = Arc::new(InProcess::new());
-        let queue = Queue::standard();
+        let queue = Queue::named("orders");
         broker.declare(std::slice::from_ref(&queue)).await.unwrap();
         let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
         for prefetch in [1, 1, 2, 3, 5, 8, 13, 1_000] {
@@ -121,14 +125,8 @@ mod tests {
             let (broker, queue) = (Arc::clone(&broker), queue.clone());
             tokio::spawn(async move {
                 for number in 0..MESSAGES / 4 {
-                    let publication = Publication {
-                        queue: queue.clone(),
-                        id: format!("{publisher}.{number}"),
-                        body: Bytes::new(),
-                        reply_to: None,
-                        correlation_id: None,
-                        delay: None,
-                    };
+                    let id = format!("{publisher}.{number}");
+                    let publication = Publication::new(queue.clone(), id, Bytes::new());
                     broker.publish(vec![publication]).await.unwrap();
                     if number % 7 == 0 {
                         tokio::task::yield_now().await;

@@ -17,6 +17,7 @@ mod fork;
 mod history;
 mod machines;
 mod rows;
+mod settings;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,8 +34,8 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use crate::ids::ExecutionId;
 use crate::ports::clock::Clock;
 use crate::ports::store::{
-    BranchKey, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store, StoredBranch,
-    Verdict,
+    BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
+    StoredBranch, Verdict,
 };
 use connection::Link;
 
@@ -278,13 +279,8 @@ impl Store for SqliteStore {
         self.write(move |connection, _| executions::close(connection, execution, decide).boxed()).await
     }
 
-    async fn claim_due(
-        &self,
-        now: Timestamp,
-        again_after_ms: i64,
-        limit: u32,
-    ) -> Result<Vec<StoredBranch>, Error> {
-        self.write(move |connection, _| due::claim(connection, now, again_after_ms, limit).boxed()).await
+    async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
+        self.write(move |connection, _| due::claim(connection, claim).boxed()).await
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {
@@ -293,6 +289,15 @@ impl Store for SqliteStore {
 
     async fn live_branches(&self, after: Option<&BranchKey>, limit: u32) -> Result<Vec<StoredBranch>, Error> {
         due::live(self.reader().await.statement(), after, limit).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, Error> {
+        Ok(self.shared.clock.now())
+    }
+
+    async fn setting(&self, name: &str, initial: &[u8]) -> Result<Vec<u8>, Error> {
+        let (name, initial) = (name.to_owned(), initial.to_vec());
+        self.write(|connection, _| settings::first(connection, name, initial).boxed()).await
     }
 }
 

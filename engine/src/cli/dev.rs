@@ -25,11 +25,12 @@ use crate::adapters::in_process::InProcess;
 use crate::adapters::sqlite::{Location, SqliteStore};
 use crate::adapters::system_clock::SystemClock;
 use crate::config::Config;
-use crate::ports::broker::{self, Queue};
+use crate::ports::broker::{self, Family, Queue};
 use crate::services::child_executions::ChildExecutions;
 use crate::services::headers::Headers;
 use crate::services::programs::Programs;
 use crate::services::scheduler::NearTimer;
+use crate::services::shards::Shards;
 use crate::services::tokens::Tokens;
 use crate::services::{Admission, Core, executor, express, scheduler, task_runner};
 
@@ -238,6 +239,7 @@ fn assemble(
         programs: Programs::default(),
         headers: Headers::default(),
         tokens: Tokens::new(data.token_key),
+        shards: Shards::new(1),
         engine: Uuid::new_v4().simple().to_string(),
         near_timers,
         cancelled: broadcast::channel(HINTS_MAX).0,
@@ -252,8 +254,8 @@ fn assemble(
 }
 
 async fn declare(core: &Core) -> Result<(), broker::Error> {
-    let mut queues =
-        vec![Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
+    let mut queues: Vec<Queue> =
+        Family::ALL.into_iter().flat_map(|family| core.shards.queues(family)).collect();
     queues.push(Queue::reply(&core.engine));
     queues.extend(core.connectors.iter().map(|connector| Queue::tasks(connector.name())));
     core.broker.declare(&queues).await
@@ -266,11 +268,14 @@ fn begin(
     stop: &CancellationToken,
     services: &TaskTracker,
 ) {
-    for queue in [Queue::standard(), Queue::results()] {
+    for queue in [Family::Standard, Family::Results].into_iter().flat_map(|family| core.shards.queues(family))
+    {
         spawn(services, executor::run(core.clone(), queue, stop.clone()));
     }
-    for queue in [Queue::express(), Queue::calls(), Queue::inner()] {
-        spawn(services, express::run(core.clone(), queue, stop.clone()));
+    for family in [Family::Express, Family::Calls, Family::Inner] {
+        for queue in core.shards.queues(family) {
+            spawn(services, express::run(core.clone(), family, queue, stop.clone()));
+        }
     }
     spawn(services, express::run_replies(core.clone(), stop.clone()));
     for connector in &core.connectors {

@@ -4,6 +4,7 @@
 //! order of its queue unless it comes back. A delivery that was not settled when its consumer went away
 //! is delivered again, marked as such.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,28 +16,49 @@ use bytes::Bytes;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Queue(String);
 
-impl Queue {
+/// The families of queues that move executions. Each is several queues wide, so that the broker's cores
+/// share the work; Standard and Express never share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
     /// Transitions, timers and joins of Standard executions.
-    pub fn standard() -> Self {
-        Queue("standard.0".to_owned())
-    }
+    Standard,
     /// Replies to tasks of Standard executions.
-    pub fn results() -> Self {
-        Queue("results.0".to_owned())
-    }
+    Results,
     /// Express transitions that never wait for an answer.
-    pub fn express() -> Self {
-        Queue("express.0".to_owned())
-    }
+    Express,
     /// Express Task, Parallel and Map states of root branches, whose delivery is held.
-    pub fn calls() -> Self {
-        Queue("calls.0".to_owned())
-    }
+    Calls,
     /// The same inside branches.
-    pub fn inner() -> Self {
-        Queue("inner.0".to_owned())
+    Inner,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Family; 5] =
+        [Family::Standard, Family::Results, Family::Express, Family::Calls, Family::Inner];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Family::Standard => "standard",
+            Family::Results => "results",
+            Family::Express => "express",
+            Family::Calls => "calls",
+            Family::Inner => "inner",
+        }
     }
-    /// Replies to one engine instance.
+}
+
+impl Queue {
+    /// One queue of a family.
+    pub fn of(family: Family, shard: u16) -> Self {
+        Queue(format!("{}.{shard}", family.as_str()))
+    }
+    /// Task requests for a function that an AMQP client serves.
+    pub fn function(name: &str) -> Self {
+        Queue(format!("functions.{name}"))
+    }
+    /// Replies to one engine instance. It belongs to the connection of the broker that declared it, as do
+    /// the consumers of that broker: what is held and its answers are lost together.
     pub fn reply(engine: &str) -> Self {
         Queue(format!("reply.{engine}"))
     }
@@ -83,6 +105,29 @@ pub struct Publication {
     pub correlation_id: Option<String>,
     /// Delivered only after this long.
     pub delay: Option<Duration>,
+    /// Of no use after this long: dropped if it still waits in its queue then.
+    pub expires: Option<Duration>,
+    /// What strangers read: workers in any language.
+    pub headers: Headers,
+}
+
+/// Names and texts beside a body.
+pub type Headers = BTreeMap<String, String>;
+
+impl Publication {
+    /// With nothing but its body.
+    pub fn new(queue: Queue, id: String, body: Bytes) -> Self {
+        Publication {
+            queue,
+            id,
+            body,
+            reply_to: None,
+            correlation_id: None,
+            delay: None,
+            expires: None,
+            headers: Headers::new(),
+        }
+    }
 }
 
 /// What became of a publication.
@@ -109,6 +154,8 @@ pub struct Delivery {
     pub reply_to: Option<Queue>,
     /// The publication's correlation id.
     pub correlation_id: Option<String>,
+    /// The publication's headers, those whose value is a text.
+    pub headers: Headers,
     /// How often it was delivered before; 0 the first time.
     pub redeliveries: u32,
 }
@@ -140,6 +187,17 @@ pub enum Error {
     Cancelled,
 }
 
+/// How a broker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It takes and gives messages.
+    Good,
+    /// It takes no messages for now, for this reason: out of memory or disk.
+    Blocked(String),
+    /// It cannot be reached, for this reason.
+    Away(String),
+}
+
 /// Carries messages.
 #[async_trait]
 pub trait Broker: Send + Sync {
@@ -150,7 +208,9 @@ pub trait Broker: Send + Sync {
     async fn delete(&self, queue: &Queue) -> Result<(), Error>;
 
     /// Publishes all, pipelined, and tells for each what became of it, in the same order. Not atomic:
-    /// some may be confirmed and others not.
+    /// some may be confirmed and others not. Calls at the same time share the way: a caller that has more
+    /// to do need not wait for one before it makes the next. Always ends: what no confirm came for in time
+    /// is in doubt.
     async fn publish(&self, batch: Vec<Publication>) -> Result<Vec<Published>, Error>;
 
     /// Begins to receive from a queue, at most `prefetch` unsettled deliveries at a time. When the last
@@ -159,6 +219,9 @@ pub trait Broker: Send + Sync {
 
     /// Messages that wait in the queue for a consumer; delayed ones do not count. 0 if it does not exist.
     async fn ready(&self, queue: &Queue) -> Result<u64, Error>;
+
+    /// How it is, without asking it.
+    fn health(&self) -> Health;
 }
 
 /// Receives from one queue.

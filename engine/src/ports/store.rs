@@ -329,6 +329,28 @@ pub enum Started {
     NoMachine,
 }
 
+/// Which due rows a scheduler takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Rows that are due by then.
+    pub now: Timestamp,
+    /// When a row that was taken is due again.
+    pub again_after_ms: i64,
+    /// Runnable rows must have moved before this.
+    pub moved_before: Timestamp,
+    /// How many rows at most.
+    pub limit: u32,
+}
+
+/// Rows that were due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    /// Those to be seen to.
+    pub rows: Vec<StoredBranch>,
+    /// Whether as many as asked were due: there may be more.
+    pub more: bool,
+}
+
 /// Keeps Standard executions.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -359,19 +381,22 @@ pub trait Store: Send + Sync {
     /// closes it. Answers whether this call closed it.
     async fn close(&self, execution: ExecutionId, decide: OnClose) -> Result<bool, Error>;
 
-    /// Claims up to `limit` branch rows with `due` not after `now`: each is set `due` = `now` +
-    /// `again_after_ms`, so that another scheduler leaves it alone for so long. May be answered twice
-    /// after a crash.
-    async fn claim_due(
-        &self,
-        now: Timestamp,
-        again_after_ms: i64,
-        limit: u32,
-    ) -> Result<Vec<StoredBranch>, Error>;
+    /// Claims branch rows with `due` not after `claim.now`, the earliest first: each is set `due` = `now` +
+    /// `again_after_ms`, so that another scheduler leaves it alone for so long. Answers those whose message
+    /// should be in flight and is not: timers, and runnable rows that moved before `moved_before`, whose
+    /// `moved_at` becomes `now`; a younger runnable row is only put off, as its message may still wait in
+    /// its queue. May be answered twice after a crash.
+    async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error>;
 
     /// Running executions whose deadline is not after `now`, at most `limit`.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error>;
 
     /// All branch rows in key order, after `after`, at most `limit`: what a recovery walks through.
     async fn live_branches(&self, after: Option<&BranchKey>, limit: u32) -> Result<Vec<StoredBranch>, Error>;
+
+    /// The time of the deployment's one clock; an answer shows that the store is there.
+    async fn now(&self) -> Result<Timestamp, Error>;
+
+    /// What the whole deployment shares under this name: the first value that anybody offered.
+    async fn setting(&self, name: &str, initial: &[u8]) -> Result<Vec<u8>, Error>;
 }

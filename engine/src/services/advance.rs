@@ -19,7 +19,7 @@ use asl::program::{Pattern, Resource, StateKind};
 use uuid::Uuid;
 
 use crate::messages::{Body, Header, Move, Nudge, TaskMessage, Transition, decode, encode};
-use crate::ports::broker::{Publication, Queue};
+use crate::ports::broker::{Family, Publication};
 use crate::ports::store::{
     BranchKey, Change, Closing, Commit, ExecutionStatus, Fence, HistoryRow, Launched, NewBranch, Phase,
     RowState, Verdict,
@@ -185,7 +185,7 @@ impl Core {
         let key = BranchKey { execution: after.header.id, branch: after.path.clone() };
         let mut publications = Vec::with_capacity(1 + launched.len());
         if let (true, Some(value)) = (after.goes_on, &after.value) {
-            publications.push(transition(&after.header, &after.path, *fence, value.clone(), None));
+            publications.push(self.transition(&after.header, &after.path, *fence, value.clone(), None));
         }
         if let Some(request) = &after.request {
             publications
@@ -198,10 +198,10 @@ impl Core {
             self.cancel(format!("{}/{}/{task}", after.header.id, after.path));
         }
         for child in launched {
-            publications.extend(launched_transition(&after.header, child));
+            publications.extend(self.launched_transition(&after.header, child));
         }
         if let Some((key, fence)) = parent {
-            publications.push(nudge(key, *fence));
+            publications.push(self.nudge(key, *fence));
         }
         if after.finished {
             self.execution_is_over(after.header.id);
@@ -243,7 +243,8 @@ impl Core {
             again,
         };
         let Some(queue) = self.queue_for(&message.request.resource) else {
-            return Ok(crate::services::task_runner::unserved(&message));
+            let results = self.shards.queue(Family::Results, header.id);
+            return Ok(crate::services::task_runner::unserved(&message, results));
         };
         if matches!(message.request.resource, Resource::Activity { .. }) {
             // Workers may be few and requests many, some of them over by then: the input stays in the row.
@@ -252,12 +253,9 @@ impl Core {
         }
         let id = message.id();
         Ok(Publication {
-            queue,
-            id: id.clone(),
-            body: encode(&message),
-            reply_to: Some(Queue::results()),
-            correlation_id: Some(id),
-            delay: None,
+            reply_to: Some(self.shards.queue(Family::Results, header.id)),
+            correlation_id: Some(id.clone()),
+            ..Publication::new(queue, id, encode(&message))
         })
     }
 }
@@ -407,41 +405,35 @@ pub fn closing(outcome: &Outcome, at: Timestamp) -> Closing {
     }
 }
 
-/// The message that moves a branch on.
-pub fn transition(
-    header: &Header,
-    path: &BranchPath,
-    fence: Fence,
-    value: Branch,
-    after: Option<asl::branch::EventRef>,
-) -> Publication {
-    let id = format!("{}/{path}/{}", header.id, fence.seq);
-    let execution = header.clone();
-    let body = Transition { execution, path: path.clone(), stamp: fence.stamp, value, after };
-    message(id, &Move::Transition(Box::new(body)))
-}
+impl Core {
+    /// The message that moves a branch on.
+    pub fn transition(
+        &self,
+        header: &Header,
+        path: &BranchPath,
+        fence: Fence,
+        value: Branch,
+        after: Option<asl::branch::EventRef>,
+    ) -> Publication {
+        let id = format!("{}/{path}/{}", header.id, fence.seq);
+        let execution = header.clone();
+        let body = Transition { execution, path: path.clone(), stamp: fence.stamp, value, after };
+        let queue = self.shards.queue(Family::Standard, header.id);
+        Publication::new(queue, id, encode(&Move::Transition(Box::new(body))))
+    }
 
-fn launched_transition(header: &Header, child: &Launched) -> Option<Publication> {
-    let Ok(Body { value: Some(value), .. }) = decode::<Body>(&child.body) else {
-        tracing::error!(execution = %header.id, branch = %child.branch, "a branch that was made cannot be read");
-        return None;
-    };
-    Some(transition(header, &child.branch, child.fence, value, child.after.clone()))
-}
+    fn launched_transition(&self, header: &Header, child: &Launched) -> Option<Publication> {
+        let Ok(Body { value: Some(value), .. }) = decode::<Body>(&child.body) else {
+            tracing::error!(execution = %header.id, branch = %child.branch, "a branch that was made cannot be read");
+            return None;
+        };
+        Some(self.transition(header, &child.branch, child.fence, value, child.after.clone()))
+    }
 
-/// The message that asks an engine to look at a row.
-pub fn nudge(key: &BranchKey, fence: Fence) -> Publication {
-    let id = format!("{}/{}/{}", key.execution, key.branch, fence.seq);
-    message(id, &Move::Nudge(Nudge::new(key, fence)))
-}
-
-fn message(id: String, body: &Move) -> Publication {
-    Publication {
-        queue: Queue::standard(),
-        id,
-        body: encode(body),
-        reply_to: None,
-        correlation_id: None,
-        delay: None,
+    /// The message that asks an engine to look at a row.
+    pub fn nudge(&self, key: &BranchKey, fence: Fence) -> Publication {
+        let id = format!("{}/{}/{}", key.execution, key.branch, fence.seq);
+        let queue = self.shards.queue(Family::Standard, key.execution);
+        Publication::new(queue, id, encode(&Move::Nudge(Nudge::new(key, fence))))
     }
 }

@@ -18,7 +18,7 @@ use crate::messages::{Body, Header, encode};
 use crate::names::{InvalidName, check as check_name};
 use crate::ports::catalog::Machine;
 use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started};
-use crate::services::advance::{After, transition};
+use crate::services::advance::After;
 use crate::services::programs::Compiled;
 use crate::services::{Core, Unavailable};
 
@@ -149,7 +149,7 @@ impl Core {
         let arn = self.home.execution(&machine.name, &header.name);
         match outcome {
             Started::Created(fence) => {
-                let first = transition(&header, &BranchPath::root(), fence, branch, None);
+                let first = self.transition(&header, &BranchPath::root(), fence, branch, None);
                 self.headers.keep(&Arc::new(header));
                 // The execution stands: what is not published now, the row asks for later.
                 if let Err(error) = self.publish(vec![first]).await {

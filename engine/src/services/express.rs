@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::messages::{Express, ExpressResult, decode, encode};
 use crate::names::check as check_name;
-use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
+use crate::ports::broker::{self, Consumer, Delivery, Family, Publication, Queue, Settle};
 use crate::services::advance::random_tick;
 use crate::services::executions::{StartError, StartRequest, StartedExecution, SyncEnd, SyncOutcome};
 use crate::services::programs::Compiled;
@@ -51,10 +51,15 @@ const BATCH_MAX: usize = 64;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Works one queue of Express messages until told to stop.
-pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Result<(), broker::Error> {
+pub async fn run(
+    core: Arc<Core>,
+    family: Family,
+    queue: Queue,
+    stop: CancellationToken,
+) -> Result<(), broker::Error> {
     // Calls of root branches wait in the broker for a place; those inside branches are never refused, or
     // parents could hold all places while their children wait for one.
-    let prefetch = if queue == Queue::calls() { HELD_MAX } else { usize::MAX };
+    let prefetch = if family == Family::Calls { HELD_MAX } else { usize::MAX };
     let consumer = core.broker.consume(&queue, prefetch).await?;
     // What is held ends with its consumer: the deliveries come back, and would be worked twice.
     let held = stop.child_token();
@@ -158,13 +163,14 @@ impl Core {
                 program.state(message.value.state).state_type(),
                 StateType::Task | StateType::Parallel | StateType::Map
             );
-        let queue = match (holds, message.path.is_root()) {
-            (false, _) => Queue::express(),
-            (true, true) => Queue::calls(),
-            (true, false) => Queue::inner(),
+        let family = match (holds, message.path.is_root()) {
+            (false, _) => Family::Express,
+            (true, true) => Family::Calls,
+            (true, false) => Family::Inner,
         };
+        let queue = self.shards.queue(family, message.execution.id);
         let id = format!("{}/{}/{}", message.execution.id, message.path, message.value.seq);
-        Ok(Publication { queue, id, body: encode(&message), reply_to, correlation_id, delay })
+        Ok(Publication { reply_to, correlation_id, delay, ..Publication::new(queue, id, encode(&message)) })
     }
 
     async fn work_express(self: Arc<Self>, consumer: Arc<dyn Consumer>, delivery: Delivery) {
@@ -232,7 +238,7 @@ impl Core {
         let id = format!("{}/end", delivery.id);
         let correlation_id = delivery.correlation_id.clone();
         let body = encode(&result);
-        self.publish(vec![Publication { queue, id, body, reply_to: None, correlation_id, delay: None }]).await
+        self.publish(vec![Publication { correlation_id, ..Publication::new(queue, id, body) }]).await
     }
 }
 

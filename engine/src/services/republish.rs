@@ -10,7 +10,6 @@ use asl::program::{Pattern, Resource, StateKind};
 use crate::messages::{Body, decode};
 use crate::ports::broker::Publication;
 use crate::ports::store::{BranchKey, Fence, Phase, StoredBranch};
-use crate::services::advance::{nudge, transition};
 use crate::services::{Core, Unavailable};
 
 /// Rows that a recovery reads at a time.
@@ -96,11 +95,11 @@ impl Core {
         match row.state.phase {
             Phase::Sleeping | Phase::Forked | Phase::Queued | Phase::Ended => Ok(Vec::new()),
             Phase::Runnable if matches!(value.waiting, Waiting::Branches { .. }) => {
-                Ok(vec![nudge(&row.key, row.fence)])
+                Ok(vec![self.nudge(&row.key, row.fence)])
             }
             Phase::Runnable => {
                 let Some(header) = self.header(row.key.execution).await? else { return Ok(Vec::new()) };
-                Ok(vec![transition(&header, &row.key.branch, row.fence, value, row.cause.clone())])
+                Ok(vec![self.transition(&header, &row.key.branch, row.fence, value, row.cause.clone())])
             }
             Phase::Dispatched => Ok(self.resend_task(row, &value).await?.into_iter().collect()),
         }

@@ -18,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ids::ExecutionId;
 use crate::messages::{Body, Nudge, encode};
-use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, Open};
-use crate::services::advance::nudge;
+use crate::ports::store::{Claim, Claimed, Closing, ExecutionStatus, HistoryRow, Last, Open};
 use crate::services::{Core, Unavailable};
 
 /// Timers that fire within this time are kept in memory.
@@ -55,7 +54,7 @@ pub async fn run(core: Arc<Core>, mut set: mpsc::UnboundedReceiver<NearTimer>, s
             _ = poll.tick() => warn_on_error(core.poll_due().await),
             () = tokio::time::sleep(pause) => {
                 let due = near.take_due(core.clock.now());
-                let publications = due.iter().map(|due| nudge(&due.key(), due.fence())).collect();
+                let publications = due.iter().map(|due| core.nudge(&due.key(), due.fence())).collect();
                 warn_on_error(core.publish(publications).await);
             }
             Some(timer) = set.recv() => near.add(timer),
@@ -116,9 +115,11 @@ impl Core {
     async fn fire_due(&self) -> Result<(), Unavailable> {
         loop {
             let now = self.clock.now();
-            let rows = self.store.claim_due(now, CLAIM_MILLISECONDS, CLAIM_MAX).await?;
-            self.publish(rows.iter().map(|row| nudge(&row.key, row.fence)).collect()).await?;
-            if rows.len() < CLAIM_MAX as usize {
+            let again_after_ms = CLAIM_MILLISECONDS;
+            let claim = Claim { now, again_after_ms, moved_before: now, limit: CLAIM_MAX };
+            let Claimed { rows, more } = self.store.claim_due(claim).await?;
+            self.publish(rows.iter().map(|row| self.nudge(&row.key, row.fence)).collect()).await?;
+            if !more {
                 return Ok(());
             }
         }

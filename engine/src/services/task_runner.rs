@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::messages::{TaskMessage, TaskReport, TaskResult, decode, encode};
-use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
+use crate::ports::broker::{self, Consumer, Delivery, Family, Publication, Queue, Settle};
 use crate::services::{Cancelled, Core};
 
 /// All requests are taken; a connector bounds what it runs of them. A bound here could be used up by
@@ -158,7 +158,7 @@ impl Call {
 
     /// Reports until the broker has it: an answer must not be lost, the work is done.
     async fn report(&self, message: &TaskMessage, delivery: &Delivery, report: TaskReport) {
-        let publication = answer(message, delivery, ended_or_submitted(message, report));
+        let publication = answer(&self.core, message, delivery, ended_or_submitted(message, report));
         while let Err(error) = self.core.publish(vec![publication.clone()]).await {
             tracing::warn!(%error, "holding the answer of a task");
             tokio::time::sleep(PAUSE).await;
@@ -191,8 +191,9 @@ impl Submission for Submitted<'_> {
     }
 }
 
-fn answer(message: &TaskMessage, delivery: &Delivery, report: TaskReport) -> Publication {
-    let reply_to = delivery.reply_to.clone().unwrap_or_else(Queue::results);
+fn answer(core: &Core, message: &TaskMessage, delivery: &Delivery, report: TaskReport) -> Publication {
+    let reply_to =
+        delivery.reply_to.clone().unwrap_or_else(|| core.shards.queue(Family::Results, message.execution));
     result(message, reply_to, delivery.correlation_id.clone(), report)
 }
 
@@ -213,19 +214,13 @@ fn result(
         report,
     };
     let id = message.id();
-    Publication {
-        queue,
-        id: format!("{id}/{kind}"),
-        body: encode(&body),
-        reply_to: None,
-        correlation_id: correlation_id.or(Some(id)),
-        delay: None,
-    }
+    let publication = Publication::new(queue, format!("{id}/{kind}"), encode(&body));
+    Publication { correlation_id: correlation_id.or(Some(id)), ..publication }
 }
 
 /// The answer to a task whose resource nothing serves: it fails.
-pub fn unserved(message: &TaskMessage) -> Publication {
-    result(message, Queue::results(), None, TaskReport::Ended(Answer::Failed(unserved_failure(message))))
+pub fn unserved(message: &TaskMessage, results: Queue) -> Publication {
+    result(message, results, None, TaskReport::Ended(Answer::Failed(unserved_failure(message))))
 }
 
 /// Why a task fails whose resource nothing serves.
@@ -243,13 +238,6 @@ pub fn unserved_failure(message: &TaskMessage) -> Failure {
 /// The answer to a request that the broker could not route: it fails. Other messages have none.
 pub fn returned(publication: &Publication) -> Option<Publication> {
     let message: TaskMessage = decode(&publication.body).ok()?;
-    Some(match &publication.reply_to {
-        Some(reply_to) => result(
-            &message,
-            reply_to.clone(),
-            publication.correlation_id.clone(),
-            TaskReport::Ended(Answer::Failed(unserved_failure(&message))),
-        ),
-        None => unserved(&message),
-    })
+    let failed = TaskReport::Ended(Answer::Failed(unserved_failure(&message)));
+    Some(result(&message, publication.reply_to.clone()?, publication.correlation_id.clone(), failed))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::ports::broker::{
-    Broker, Consumer, Delivery, DeliveryTag, Error, Publication, Published, Queue, Settle,
+    Broker, Consumer, Delivery, DeliveryTag, Error, Health, Publication, Published, Queue, Settle,
 };
 use tokio::time::timeout;
 
@@ -38,6 +38,8 @@ macro_rules! promises_to {
             a_consumer_lives_while_it_is_referred_to
             unknown_and_settled_tags_are_ignored
             a_dead_letter_is_filed_with_its_reason
+            an_expired_publication_is_not_delivered
+            a_working_broker_is_in_good_health
             a_delayed_publication_arrives_when_it_is_due_and_not_before
             delayed_publications_arrive_by_their_time
             a_delayed_publication_to_no_queue_is_returned
@@ -50,14 +52,8 @@ macro_rules! promises_to {
 pub(crate) use promises_to;
 
 fn publication(queue: &Queue, id: impl ToString) -> Publication {
-    Publication {
-        queue: queue.clone(),
-        id: id.to_string(),
-        body: Bytes::from(format!("{{\"id\":\"{}\"}}", id.to_string())),
-        reply_to: None,
-        correlation_id: None,
-        delay: None,
-    }
+    let body = Bytes::from(format!("{{\"id\":\"{}\"}}", id.to_string()));
+    Publication::new(queue.clone(), id.to_string(), body)
 }
 
 fn delayed(queue: &Queue, id: impl ToString, milliseconds: u64) -> Publication {
@@ -109,6 +105,7 @@ pub async fn a_message_arrives_as_it_was_published(broker: Arc<dyn Broker>) {
     let published = Publication {
         reply_to: Some(Queue::named("answers")),
         correlation_id: Some("c-1".to_owned()),
+        headers: [("error".to_owned(), "Sour.Milk".to_owned()), ("é".to_owned(), "日本".to_owned())].into(),
         ..publication(&queue, "m-1")
     };
     broker.publish(vec![published.clone()]).await.unwrap();
@@ -118,7 +115,24 @@ pub async fn a_message_arrives_as_it_was_published(broker: Arc<dyn Broker>) {
     assert_eq!(delivery.body, published.body);
     assert_eq!(delivery.reply_to, published.reply_to);
     assert_eq!(delivery.correlation_id, published.correlation_id);
+    assert_eq!(delivery.headers, published.headers);
     assert_eq!(delivery.redeliveries, 0);
+}
+
+pub async fn an_expired_publication_is_not_delivered(broker: Arc<dyn Broker>) {
+    let queue = declared(&broker, "orders").await;
+    let brief = Publication { expires: Some(Duration::from_millis(50)), ..publication(&queue, "brief") };
+    let long = Publication { expires: Some(Duration::from_secs(60)), ..publication(&queue, "long") };
+    broker.publish(vec![brief, long]).await.unwrap();
+    tokio::time::sleep(A_WHILE).await;
+    let consumer = broker.consume(&queue, 10).await.unwrap();
+    assert_eq!(ids(&next(&consumer, 10).await), ["long"]);
+    assert_nothing_arrives(&consumer).await;
+}
+
+pub async fn a_working_broker_is_in_good_health(broker: Arc<dyn Broker>) {
+    declared(&broker, "orders").await;
+    assert_eq!(broker.health(), Health::Good);
 }
 
 pub async fn messages_arrive_in_the_order_they_were_published(broker: Arc<dyn Broker>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use asl::data::timestamp::Timestamp;
-use engine::ports::store::{BranchKey, Change, NewExecution, Phase, RowState};
+use engine::ports::store::{BranchKey, Change, Claim, NewExecution, Phase, RowState};
 
 use super::world::{Adapter, At, START, World, runnable, text};
 
@@ -18,6 +18,9 @@ macro_rules! promises_to {
             a_claimed_row_is_at_the_fence_it_was
             a_transition_clears_what_was_due
             a_started_root_is_looked_after_until_it_moves
+            a_young_runnable_row_is_put_off_and_not_answered
+            a_claimed_runnable_row_has_moved_now
+            the_first_value_of_a_setting_stays
             executions_past_their_deadline_are_overdue_while_they_run
             a_walk_over_all_branches_sees_each_once_in_key_order
             branches_are_answered_in_the_order_asked
@@ -38,9 +41,14 @@ async fn due_at(world: &World, due: i64) -> At {
     world.pass(root.commit(Change::Move(state))).await.at
 }
 
+/// A claim that takes runnable rows however young they are.
+fn due(now: i64, limit: u32) -> Claim {
+    Claim { now: second(now), again_after_ms: 30_000, moved_before: second(1_000_000_000), limit }
+}
+
 async fn claim(world: &World, now: i64, limit: u32) -> Vec<BranchKey> {
-    let claimed = world.db.claim_due(second(now), 30_000, limit).await.unwrap();
-    claimed.into_iter().map(|branch| branch.key).collect()
+    let claimed = world.db.claim_due(due(now, limit)).await.unwrap();
+    claimed.rows.into_iter().map(|branch| branch.key).collect()
 }
 
 pub async fn a_claim_answers_rows_that_are_due_and_no_others(adapter: &dyn Adapter) {
@@ -49,7 +57,7 @@ pub async fn a_claim_answers_rows_that_are_due_and_no_others(adapter: &dyn Adapt
     world.pass(never.moved()).await;
     let (early, exactly, _late) = (due_at(&world, 1).await, due_at(&world, 5).await, due_at(&world, 6).await);
     assert_eq!(claim(&world, 0, 10).await, []);
-    let claimed = world.db.claim_due(second(5), 30_000, 10).await.unwrap();
+    let claimed = world.db.claim_due(due(5, 10)).await.unwrap().rows;
     assert_eq!(claimed.iter().map(|branch| &branch.key).collect::<Vec<_>>(), [&early.key, &exactly.key]);
     assert_eq!((claimed[0].fence, &claimed[0].body), (early.fence, &text("r@1")));
     assert_eq!((claimed[0].state.phase, claimed[0].state.wake), (Phase::Sleeping, Some(second(1))));
@@ -90,7 +98,7 @@ pub async fn claims_at_once_share_no_row(adapter: &dyn Adapter) {
     }
     let claims = (0..10).map(|_| {
         let db = world.db.clone();
-        tokio::spawn(async move { db.claim_due(second(99), 30_000, 7).await.unwrap() })
+        tokio::spawn(async move { db.claim_due(due(99, 7)).await.unwrap().rows })
     });
     let mut claimed = BTreeSet::new();
     for claim in claims.collect::<Vec<_>>() {
@@ -177,4 +185,35 @@ pub async fn branches_are_answered_in_the_order_asked(adapter: &dyn Adapter) {
     let item = Some(text("item 1"));
     assert_eq!(bodies, [item.clone(), None, Some(text("r@1")), item]);
     assert_eq!(world.db.branches(&[]).await.unwrap(), []);
+}
+
+pub async fn a_young_runnable_row_is_put_off_and_not_answered(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let now = world.db.now().await.unwrap();
+    let root = world.start().await;
+    let later = now.plus_seconds(60);
+    let young = Claim { now: later, again_after_ms: 30_000, moved_before: now.plus_seconds(-60), limit: 1 };
+    let claimed = world.db.claim_due(young).await.unwrap();
+    assert_eq!((claimed.rows.len(), claimed.more), (0, true));
+    let stored = world.stored(&root.key).await.unwrap();
+    assert_eq!(stored.state.due, Some(later.plus_seconds(30)));
+    assert!(stored.moved_at < later);
+}
+
+pub async fn a_claimed_runnable_row_has_moved_now(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let root = world.start().await;
+    let later = world.db.now().await.unwrap().plus_seconds(60);
+    let old = Claim { now: later, again_after_ms: 30_000, moved_before: later, limit: 10 };
+    let claimed = world.db.claim_due(old).await.unwrap();
+    assert_eq!(claimed.rows.iter().map(|row| row.moved_at).collect::<Vec<_>>(), [later]);
+    let stored = world.stored(&root.key).await.unwrap();
+    assert_eq!((stored.moved_at, stored.fence), (later, root.fence));
+}
+
+pub async fn the_first_value_of_a_setting_stays(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    assert_eq!(world.db.setting("key", b"first").await.unwrap(), b"first");
+    assert_eq!(world.db.setting("key", b"second").await.unwrap(), b"first");
+    assert_eq!(world.db.setting("other", b"").await.unwrap(), b"");
 }

@@ -17,8 +17,8 @@ use engine::ports::catalog::{
 };
 use engine::ports::clock::Clock;
 use engine::ports::store::{
-    BranchKey, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store, StoredBranch,
-    Verdict,
+    BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
+    StoredBranch, Verdict,
 };
 use tokio::runtime::Handle;
 
@@ -124,8 +124,17 @@ impl Store for FaultyStore {
         self.ask(move |db| async move { Store::close(&db, execution, decide).await }).await
     }
 
-    async fn claim_due(&self, now: Timestamp, again: i64, limit: u32) -> Result<Vec<StoredBranch>, Error> {
-        self.ask(move |db| async move { db.claim_due(now, again, limit).await }).await
+    async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
+        self.ask(move |db| async move { db.claim_due(claim).await }).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, Error> {
+        self.ask(|db| async move { Store::now(&db).await }).await
+    }
+
+    async fn setting(&self, name: &str, initial: &[u8]) -> Result<Vec<u8>, Error> {
+        let (name, initial) = (name.to_owned(), initial.to_vec());
+        self.ask(move |db| async move { db.setting(&name, &initial).await }).await
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {

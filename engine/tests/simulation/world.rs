@@ -11,12 +11,13 @@ use engine::adapters::in_process::InProcess;
 use engine::adapters::sqlite::{Location, SqliteStore};
 use engine::arn::Home;
 use engine::ids::{MachineId, RevisionId};
-use engine::ports::broker::{self, Broker, Queue};
+use engine::ports::broker::{self, Broker, Family, Queue};
 use engine::ports::catalog::{Activity, Catalog, Machine, Revision};
 use engine::ports::clock::Clock;
 use engine::services::callbacks::TaskError;
 use engine::services::headers::Headers;
 use engine::services::programs::Programs;
+use engine::services::shards::Shards;
 use engine::services::tokens::Tokens;
 use engine::services::{Admission, Core, executor, express, scheduler, task_runner};
 use serde_json::json;
@@ -92,7 +93,7 @@ impl World {
             lost_engines: AtomicU32::new(0),
             blackouts: AtomicU32::new(0),
         });
-        let queues = [Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
+        let queues: Vec<Queue> = Family::ALL.iter().map(|family| Queue::of(*family, 0)).collect();
         world.new_broker(&queues).await;
         for _ in 0..ENGINES {
             world.start_engine().await;
@@ -141,13 +142,14 @@ impl World {
         let broker = lock(&self.broker).clone();
         broker.declare(&[Queue::reply(&core.engine)]).await.unwrap();
         let mut services = Vec::new();
-        for queue in [Queue::standard(), Queue::results()] {
+        for queue in [Queue::of(Family::Standard, 0), Queue::of(Family::Results, 0)] {
             let (core, stop) = (core.clone(), core.stopping.clone());
             services.push(keep(move || executor::run(core.clone(), queue.clone(), stop.clone())));
         }
-        for queue in [Queue::express(), Queue::calls(), Queue::inner()] {
+        for family in [Family::Express, Family::Calls, Family::Inner] {
             let (core, stop) = (core.clone(), core.stopping.clone());
-            services.push(keep(move || express::run(core.clone(), queue.clone(), stop.clone())));
+            let queue = Queue::of(family, 0);
+            services.push(keep(move || express::run(core.clone(), family, queue.clone(), stop.clone())));
         }
         let (replies, tasks, stop) = (core.clone(), core.clone(), core.stopping.clone());
         services.push(keep(move || express::run_replies(replies.clone(), replies.stopping.clone())));
@@ -177,6 +179,7 @@ impl World {
             headers: Headers::default(),
             tokens: Tokens::new([7; 32]),
             engine: self.fate.draw(|lottery| lottery.below(u64::MAX)).to_string(),
+            shards: Shards::new(1),
             near_timers,
             cancelled: broadcast::channel(64).0,
             closed: broadcast::channel(64).0,
@@ -207,7 +210,7 @@ impl World {
         let dead = lock(&self.engines).len();
         lock(&self.engines).iter().for_each(Engine::kill);
         tokio::time::sleep(self.fate.milliseconds(3_000)).await;
-        let queues = [Queue::standard(), Queue::results(), Queue::express(), Queue::calls(), Queue::inner()];
+        let queues: Vec<Queue> = Family::ALL.iter().map(|family| Queue::of(*family, 0)).collect();
         self.new_broker(&queues).await;
         for _ in 0..ENGINES {
             self.start_engine().await;

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::ports::broker::{Publication, Queue};
+use crate::ports::broker::{Headers, Publication, Queue};
 
 /// A message that waits, or is out with a consumer.
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub(super) struct Message {
     pub(super) body: Bytes,
     pub(super) reply_to: Option<Queue>,
     pub(super) correlation_id: Option<String>,
+    pub(super) headers: Headers,
+    /// When it is of no use any more.
+    expires_at: Option<Instant>,
     pub(super) redeliveries: u32,
 }
 
@@ -26,6 +30,8 @@ impl From<Publication> for Message {
             body: publication.body,
             reply_to: publication.reply_to,
             correlation_id: publication.correlation_id,
+            headers: publication.headers,
+            expires_at: publication.expires.map(|after| Instant::now() + after),
             redeliveries: 0,
         }
     }
@@ -81,6 +87,14 @@ struct Waiting {
     deleted: bool,
 }
 
+impl Waiting {
+    /// As far as they are in front, where they would be delivered next.
+    fn drop_expired(&mut self) {
+        let is_over = |message: &Message| message.expires_at.is_some_and(|at| at <= Instant::now());
+        while self.ready.pop_front_if(|message| is_over(message)).is_some() {}
+    }
+}
+
 /// What a receiver finds.
 pub(super) enum Taken {
     /// Messages, at least one.
@@ -133,6 +147,7 @@ impl QueueState {
         if waiting.deleted {
             return Taken::Deleted;
         }
+        waiting.drop_expired();
         let count = at_most.min(waiting.ready.len());
         let messages: Vec<Message> = waiting.ready.drain(..count).collect();
         let more = !waiting.ready.is_empty();
@@ -144,7 +159,9 @@ impl QueueState {
     }
 
     pub(super) fn ready(&self) -> u64 {
-        self.lock().ready.len() as u64
+        let mut waiting = self.lock();
+        waiting.drop_expired();
+        waiting.ready.len() as u64
     }
 
     fn close(&self) {

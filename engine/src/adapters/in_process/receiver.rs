@@ -83,6 +83,7 @@ impl Unsettled {
             body: message.body.clone(),
             reply_to: message.reply_to.clone(),
             correlation_id: message.correlation_id.clone(),
+            headers: message.headers.clone(),
             redeliveries: message.redeliveries,
         };
         self.messages.insert(self.last_tag, message);

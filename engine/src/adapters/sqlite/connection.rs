@@ -55,7 +55,9 @@ impl Link {
     pub(super) async fn migrate(&mut self) -> Result<(), Error> {
         let tables = include_str!("../../../../schemas/sqlite/0001_tables.sql").into_sql_str();
         let first = Migration::new(1, "tables".into(), MigrationType::Simple, tables, false);
-        let migrator = Migrator::with_migrations(vec![first]);
+        let settings = include_str!("../../../../schemas/sqlite/0002_settings.sql").into_sql_str();
+        let second = Migration::new(2, "settings".into(), MigrationType::Simple, settings, false);
+        let migrator = Migrator::with_migrations(vec![first, second]);
         migrator.run_direct(None, &mut self.connection, false).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error) => failure(error),
             other => Error::Corrupt(other.to_string()),

@@ -1,21 +1,15 @@
 //! Walks over branch rows: those whose time has come, and all.
 
-use asl::data::timestamp::Timestamp;
 use bytes::Bytes;
 use sqlx::query;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::failure;
 use super::rows::{blob, branch_columns, bytes, decode_stored, last_history, load_with_bodies};
-use crate::ports::store::{BranchKey, Error, StoredBranch};
+use crate::ports::store::{BranchKey, Claim, Claimed, Error, Phase, StoredBranch};
 
 /// See [`Store::claim_due`](crate::ports::store::Store::claim_due). The earliest come first.
-pub(super) async fn claim(
-    connection: &mut SqliteConnection,
-    now: Timestamp,
-    again_after_ms: i64,
-    limit: u32,
-) -> Result<Vec<StoredBranch>, Error> {
+pub(super) async fn claim(connection: &mut SqliteConnection, claim: Claim) -> Result<Claimed, Error> {
     const FIND: &str = concat!(
         "SELECT ",
         branch_columns!(),
@@ -24,22 +18,30 @@ pub(super) async fn claim(
         "WHERE b.due <= ?1 ORDER BY b.due, b.execution, b.branch LIMIT ?2"
     );
     const CLAIM: &str = "
-        UPDATE branches SET due = ?3 WHERE (execution, branch) IN (
+        UPDATE branches SET due = ?3, moved_at = iif(phase = 0 AND moved_at < ?4, ?1, moved_at)
+        WHERE (execution, branch) IN (
             SELECT execution, branch FROM branches
             WHERE due <= ?1 ORDER BY due, execution, branch LIMIT ?2)";
+    let Claim { now, again_after_ms, moved_before, limit } = claim;
     let again = now.plus_milliseconds(again_after_ms);
     let find = query(FIND).bind(now.milliseconds()).bind(i64::from(limit));
     let rows = find.fetch_all(&mut *connection).await.map_err(failure)?;
     if rows.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Claimed { rows: Vec::new(), more: false });
     }
     let claim = query(CLAIM).bind(now.milliseconds()).bind(i64::from(limit)).bind(again.milliseconds());
+    let claim = claim.bind(moved_before.milliseconds());
     claim.execute(connection).await.map_err(failure)?;
-    let mut claimed = readable(&rows);
-    for branch in &mut claimed {
-        branch.state.due = Some(again);
+    let more = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut rows = readable(&rows);
+    rows.retain(|row| row.state.phase != Phase::Runnable || row.moved_at < moved_before);
+    for row in &mut rows {
+        row.state.due = Some(again);
+        if row.state.phase == Phase::Runnable {
+            row.moved_at = now;
+        }
     }
-    Ok(claimed)
+    Ok(Claimed { rows, more })
 }
 
 /// See [`Store::branches`](crate::ports::store::Store::branches).

@@ -49,12 +49,9 @@ impl ExpressTurn<'_> {
         let mut expected = self.core.replies.expect(id.clone());
         self.core
             .publish(vec![Publication {
-                queue,
-                id: id.clone(),
-                body: encode(&message),
                 reply_to: Some(Queue::reply(&self.core.engine)),
                 correlation_id: Some(id.clone()),
-                delay: None,
+                ..Publication::new(queue, id.clone(), encode(&message))
             }])
             .await?;
         let until = times_out.map_or(self.message.deadline, |at| at.min(self.message.deadline));
