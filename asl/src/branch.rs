@@ -230,6 +230,7 @@ impl Branch {
         }
         let mut turn = Turn::new(self, run, tick);
         turn.take(event)?;
+        turn.run_on();
         Ok(turn.finish())
     }
 }
@@ -307,6 +308,18 @@ impl Turn<'_> {
             self.wait_is_over();
         } else {
             self.attempt();
+        }
+    }
+
+    /// Goes on, within this transition, through the states that touch nothing outside, as far as the limit
+    /// of fused states allows. Should it be made again, it is made again as a whole.
+    fn run_on(&mut self) {
+        for _ in 1..self.run.limits.fused_states_max {
+            if self.branch.waiting != Waiting::Enter || !self.state().is_pure() || self.is_full() {
+                return;
+            }
+            self.drop_continue();
+            self.enter(None);
         }
     }
 

@@ -28,6 +28,8 @@ pub const MAP_CONCURRENCY_DEFAULT: u32 = 40;
 pub const FORK_BYTES_MAX: usize = 134_217_728;
 /// Most seconds a `Wait` may last: 2³¹ s, beyond which AWS answers that the delay is too long.
 pub const WAIT_SECONDS_MAX: i64 = 2_147_483_647;
+/// Inputs and outputs that the states of one transition record together before it ends, in bytes.
+pub const FUSED_BYTES_MAX: usize = 262_144;
 /// Seconds that stand for "no limit" in `TimeoutSeconds` and `HeartbeatSeconds`.
 pub const TIMEOUT_SECONDS_MAX: u32 = 99_999_999;
 
@@ -40,6 +42,9 @@ pub struct Limits {
     pub history_events_max: u64,
     /// See [`MAP_CONCURRENCY_DEFAULT`].
     pub map_concurrency_default: u32,
+    /// States that one transition may run through where they touch nothing outside (Pass, Choice, Succeed,
+    /// Fail); at least 1, which makes each a transition of its own.
+    pub fused_states_max: u32,
 }
 
 impl Default for Limits {
@@ -48,6 +53,7 @@ impl Default for Limits {
             payload_bytes_max: PAYLOAD_BYTES_MAX,
             history_events_max: HISTORY_EVENTS_MAX,
             map_concurrency_default: MAP_CONCURRENCY_DEFAULT,
+            fused_states_max: 1,
         }
     }
 }

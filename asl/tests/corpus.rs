@@ -69,11 +69,11 @@ fn facts(input: Value) -> ExecutionFacts {
     }
 }
 
-fn run(case: &Case) -> Vec<String> {
+fn run(case: &Case, fused_states_max: u32) -> Vec<String> {
     let checked = check(&case.definition.to_string(), WorkflowType::Standard);
     let program =
         checked.program.unwrap_or_else(|| panic!("{:?} {:?}", checked.diagnostics, checked.unsupported));
-    let mut limits = Limits::default();
+    let mut limits = Limits { fused_states_max, ..Limits::default() };
     if let Some(given) = &case.limits {
         limits.history_events_max = given.history_events_max.unwrap_or(limits.history_events_max);
         limits.payload_bytes_max = given.payload_bytes_max.unwrap_or(limits.payload_bytes_max);
@@ -150,19 +150,27 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
-fn every_case_gives_its_history() {
-    let bless = std::env::var_os("BLESS").is_some();
+/// All cases, with the files that hold them.
+fn cases() -> Vec<(PathBuf, String, Case)> {
     let mut paths = Vec::new();
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"), &mut paths);
     paths.sort();
     assert!(paths.len() >= 30, "the corpus is not there");
-    for path in paths {
+    let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path).unwrap();
         let case: Case =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path, text, case)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+#[test]
+fn every_case_gives_its_history() {
+    let bless = std::env::var_os("BLESS").is_some();
+    for (path, text, case) in cases() {
         assert!(!case.source.is_empty(), "{} says no source", path.display());
-        let history = std::panic::catch_unwind(|| run(&case))
+        let history = std::panic::catch_unwind(|| run(&case, 1))
             .unwrap_or_else(|_| panic!("{} did not run to its end", path.display()));
         if bless {
             let mut whole: Value = serde_json::from_str(&text).unwrap();
@@ -172,4 +180,19 @@ fn every_case_gives_its_history() {
             assert_eq!(case.history, history, "{}", path.display());
         }
     }
+}
+
+/// Where branches run side by side the order of their events may be another one; and a limit of the history
+/// cuts whole transitions.
+#[test]
+fn states_that_are_fused_give_the_same_history() {
+    let mut compared = 0;
+    for (path, text, case) in cases() {
+        let forks = text.contains("\"Parallel\"") || text.contains("\"Map\"");
+        if !forks && case.limits.is_none() {
+            assert_eq!(case.history, run(&case, 100), "{}", path.display());
+            compared += 1;
+        }
+    }
+    assert!(compared >= 20, "{compared} cases were compared");
 }

@@ -178,6 +178,7 @@ impl Limits {
             payload_bytes_max: self.payload_bytes_max.get(),
             history_events_max: self.history_events_max.get(),
             map_concurrency_default: self.map_concurrency.get(),
+            fused_states_max: 1,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::data::failure::names;
 use crate::data::random::Random;
 use crate::data::{Context, Failure, Scope};
 use crate::history::{EventKind, HistoryEvent, Iteration};
-use crate::limits::JSON_DEPTH_MAX;
+use crate::limits::{FUSED_BYTES_MAX, JSON_DEPTH_MAX};
 use crate::program::{Next, State, StateType};
 
 /// The branch and what has happened to it in this call.
@@ -24,12 +24,14 @@ pub(super) struct Turn<'a> {
     pub(super) random: Random,
     history: Vec<HistoryEvent>,
     effects: Vec<Effect>,
+    /// Of the inputs and outputs in `history`.
+    recorded_bytes: usize,
 }
 
 impl<'a> Turn<'a> {
     pub(super) fn new(branch: &'a mut Branch, run: &'a Run<'a>, tick: &'a Tick) -> Self {
         let random = Random::from_seed(tick.seed);
-        Turn { branch, run, tick, random, history: Vec::new(), effects: Vec::new() }
+        Turn { branch, run, tick, random, history: Vec::new(), effects: Vec::new(), recorded_bytes: 0 }
     }
 
     /// Closes the call: the branch has made one more transition.
@@ -46,6 +48,16 @@ impl<'a> Turn<'a> {
     /// The state that the branch is in.
     pub(super) fn state(&self) -> &'a State {
         self.run.program.state(self.branch.state)
+    }
+
+    /// Whether what this transition records should not grow further: its history is one row.
+    pub(super) fn is_full(&self) -> bool {
+        self.recorded_bytes >= FUSED_BYTES_MAX
+    }
+
+    /// The branch goes on within this transition.
+    pub(super) fn drop_continue(&mut self) {
+        self.effects.retain(|effect| *effect != Effect::Continue);
     }
 
     pub(super) fn effect(&mut self, effect: Effect) {
@@ -89,6 +101,7 @@ impl<'a> Turn<'a> {
     pub(super) fn record_entered(&mut self) {
         let state = self.state();
         let input = self.branch.written.take().unwrap_or_else(|| self.branch.data.to_string());
+        self.recorded_bytes += input.len();
         let entered = self.record(EventKind::StateEntered {
             state: state.state_type(),
             name: state.name.to_string(),
@@ -135,6 +148,7 @@ impl<'a> Turn<'a> {
     pub(super) fn exit(&mut self, output: Value, next: Next, after: Option<EventRef>) -> Result<(), Failure> {
         let state = self.state();
         let text = self.bounded(&output, &state.name)?;
+        self.recorded_bytes += text.len();
         self.record_after(
             after,
             EventKind::StateExited {

@@ -86,6 +86,14 @@ impl State {
             StateKind::Map(_) => StateType::Map,
         }
     }
+
+    /// Whether it touches nothing outside: it asks nobody, waits for nothing and makes no branches.
+    pub fn is_pure(&self) -> bool {
+        match &self.kind {
+            StateKind::Pass(_) | StateKind::Choice(_) | StateKind::Succeed | StateKind::Fail(_) => true,
+            StateKind::Task(_) | StateKind::Wait(_) | StateKind::Parallel(_) | StateKind::Map(_) => false,
+        }
+    }
 }
 
 /// Where a state leads.
