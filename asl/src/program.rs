@@ -4,6 +4,7 @@
 //! the same definition always gives the same ids. The root machine and the machines inside `Parallel`
 //! and `Map` states lie in another.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,30 @@ impl Program {
     /// Whether a branch value names a state of this program (a message may name anything).
     pub fn has_state(&self, id: StateId) -> bool {
         (id.0 as usize) < self.states.len()
+    }
+
+    /// Whether nothing outside is touched from this state on, whatever way is taken.
+    pub fn is_pure_from(&self, id: StateId) -> bool {
+        let (mut seen, mut left) = (BTreeSet::new(), vec![id]);
+        while let Some(id) = left.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match &self.state(id).kind {
+                StateKind::Pass(pass) => left.extend(match pass.next {
+                    Next::State(next) => Some(next),
+                    Next::End => None,
+                }),
+                StateKind::Choice(choice) => {
+                    left.extend(choice.rules.iter().map(|rule| rule.next).chain(choice.default));
+                }
+                StateKind::Succeed | StateKind::Fail(_) => {}
+                StateKind::Task(_) | StateKind::Wait(_) | StateKind::Parallel(_) | StateKind::Map(_) => {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// The state with this name.

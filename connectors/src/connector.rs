@@ -33,6 +33,24 @@ pub trait Submission: Send + Sync {
     async fn submitted(&self, output: Value);
 }
 
+/// A call as a worker on the queue of a function gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedCall {
+    /// The function's name.
+    pub function: String,
+    /// What it is called with: JSON text.
+    pub payload: String,
+}
+
+/// What a worker on a queue answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueReply {
+    /// The error's name, where the worker says that it failed.
+    pub error: Option<String>,
+    /// JSON text; of a failure, its cause.
+    pub body: String,
+}
+
 /// A service integration.
 ///
 /// An implementation must guarantee:
@@ -56,4 +74,17 @@ pub trait Connector: Send + Sync {
     ///
     /// [`WaitForTaskToken`]: asl::program::Pattern::WaitForTaskToken
     async fn run(&self, request: Request, submission: &dyn Submission) -> Result<Value, Failure>;
+
+    /// The call as workers on a queue of their own may take it; `None` where only [`run`](Self::run) does.
+    /// Nothing may be assumed of such workers: where there are none, the call is run.
+    fn queued(&self, request: &Request) -> Option<QueuedCall> {
+        let _ = request;
+        None
+    }
+
+    /// The task's result from what a worker answered to [`queued`](Self::queued).
+    fn answered(&self, request: &Request, reply: QueueReply) -> Result<Value, Failure> {
+        let _ = request;
+        Err(Failure { error: reply.error, cause: Some(reply.body) })
+    }
 }

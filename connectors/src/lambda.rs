@@ -26,12 +26,12 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::answer::{Answer, error_payload};
+use self::answer::{Answer, error_payload, is_error};
 pub use self::config::{Command, FunctionConfig, FunctionUrl, FunctionsConfig, Target};
 use self::names::FunctionName;
 use crate::metadata::{HttpAnswer, ServiceError, derived_uuid, http_date};
 use crate::parameters::Parameters;
-use crate::{Connector, Request, Submission};
+use crate::{Connector, QueueReply, QueuedCall, Request, Submission};
 
 /// Calls functions.
 pub struct LambdaConnector {
@@ -113,9 +113,32 @@ impl Connector for LambdaConnector {
     }
 
     async fn run(&self, request: Request, _submission: &dyn Submission) -> Result<Value, Failure> {
+        let answer = self.call(&Call::of(&request)?).await?;
         match &request.resource {
-            Resource::Function { arn } => self.call(&Call::direct(&request, arn)?).await?.into_payload(),
-            _ => self.call(&Call::invoke(&request)?).await?.into_response(),
+            Resource::Function { .. } => answer.into_payload(),
+            _ => answer.into_response(),
+        }
+    }
+
+    fn queued(&self, request: &Request) -> Option<QueuedCall> {
+        // What cannot be called at all says so when it is run.
+        let call = Call::of(request).ok()?;
+        let own = self.config.own_target(&call.function.name, call.qualifier()).is_some();
+        let waits = call.invocation == Invocation::RequestResponse;
+        let name = call.function.name.clone();
+        (waits && !own).then(|| QueuedCall { function: name, payload: call.payload })
+    }
+
+    fn answered(&self, request: &Request, reply: QueueReply) -> Result<Value, Failure> {
+        if let Some(error) = reply.error {
+            return Err(Failure::new(error, reply.body));
+        }
+        let call = Call::of(request)?;
+        let failed = is_error(&reply.body);
+        let answer = Answer { failed, ..call.local_answer(200, reply.body, None) };
+        match &request.resource {
+            Resource::Function { .. } => answer.into_payload(),
+            _ => answer.into_response(),
         }
     }
 }
@@ -157,6 +180,13 @@ const PARAMETERS: [&str; 6] =
     ["FunctionName", "Payload", "Qualifier", "InvocationType", "LogType", "ClientContext"];
 
 impl<'a> Call<'a> {
+    fn of(request: &'a Request) -> Result<Self, Failure> {
+        match &request.resource {
+            Resource::Function { arn } => Self::direct(request, arn),
+            _ => Self::invoke(request),
+        }
+    }
+
     /// Of a task whose resource is the function: its input is the payload.
     fn direct(request: &'a Request, arn: &str) -> Result<Self, Failure> {
         let request_id = derived_uuid("lambda", &request.id);

@@ -11,4 +11,4 @@ pub mod states;
 mod metadata;
 mod parameters;
 
-pub use connector::{Connector, Request, Submission};
+pub use connector::{Connector, QueueReply, QueuedCall, Request, Submission};

@@ -84,6 +84,9 @@ pub struct Transition {
     /// For an iteration that waited for room: the event its start follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<EventRef>,
+    /// When the commit was made that it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// What each message of an execution says of it.
@@ -115,12 +118,16 @@ pub struct Nudge {
     pub seq: u32,
     /// Its stamp then.
     pub stamp: Stamp,
+    /// When the commit was made that it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 impl Nudge {
     /// Of a row.
-    pub fn new(key: &BranchKey, fence: Fence) -> Self {
-        Nudge { execution: key.execution, path: key.branch.clone(), seq: fence.seq, stamp: fence.stamp }
+    pub fn new(key: &BranchKey, fence: Fence, at: Timestamp) -> Self {
+        let Fence { seq, stamp } = fence;
+        Nudge { execution: key.execution, path: key.branch.clone(), seq, stamp, at: Some(at) }
     }
 
     /// Which row.
@@ -221,6 +228,8 @@ pub struct Express {
 pub enum ExpressResult {
     /// A child branch has ended.
     Branch(BranchPath, BranchEnd),
+    /// Children of one fork have ended.
+    Branches(Vec<(BranchPath, BranchEnd)>),
     /// The execution succeeded with this output (JSON text).
     Succeeded(String),
     /// The execution failed.

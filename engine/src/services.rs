@@ -12,8 +12,7 @@
 //!             broker ────────▶  express  (no store)
 //! ```
 
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
 
 use asl::limits::Limits;
 use asl::program::Resource;
@@ -31,23 +30,34 @@ use crate::ports::store::Store;
 pub mod advance;
 pub mod callbacks;
 pub mod child_executions;
+pub mod counted;
 pub mod executions;
 pub mod executor;
 pub mod express;
 pub mod forks;
+pub mod functions;
+pub mod fused;
 pub mod headers;
+pub mod outages;
+pub mod poison;
 pub mod programs;
+pub mod reading;
 pub mod republish;
 pub mod scheduler;
 pub mod shards;
+pub mod sweeper;
 pub mod task_runner;
 pub mod tokens;
+pub mod watermarks;
 
+use counted::Counted;
 use headers::Headers;
+use outages::Outages;
 use programs::Programs;
 use scheduler::NearTimer;
 use shards::Shards;
 use tokens::Tokens;
+use watermarks::Watermarks;
 
 /// What all services of an engine share.
 pub struct Core {
@@ -65,8 +75,10 @@ pub struct Core {
     pub limits: Limits,
     /// Bounds of the door.
     pub admission: Admission,
-    /// Open executions when they were last counted.
-    pub open_counted: Mutex<Option<(Instant, u64)>>,
+    /// Open Standard executions.
+    pub open_executions: Counted,
+    /// Transitions of Express executions that wait for an engine.
+    pub express_waiting: Counted,
     /// What Task states can call, activities aside.
     pub connectors: Vec<Arc<dyn Connector>>,
     /// Compiled definitions.
@@ -87,12 +99,18 @@ pub struct Core {
     pub closed: broadcast::Sender<ExecutionId>,
     /// Cancelled when this engine begins to stop.
     pub stopping: CancellationToken,
+    /// Cancelled when what is still at hand then is cut off.
+    pub cut_off: CancellationToken,
+    /// What is away.
+    pub outages: Outages,
+    /// How far the queues of Standard transitions are worked.
+    pub watermarks: Watermarks,
     /// Calls and children of Express executions that this engine waits for.
     pub replies: express::Replies,
     /// Forks of Express executions that are over before all their children are.
     pub ended_forks: express::EndedForks,
-    /// Express executions that this engine has let in.
-    pub open_express: express::OpenExpress,
+    /// Reply queues of other engines that were there just now.
+    pub reply_queues: express::ReplyQueues,
 }
 
 /// What the door lets in.
@@ -100,8 +118,8 @@ pub struct Core {
 pub struct Admission {
     /// Open Standard executions; AWS allows a million.
     pub open_executions_max: u64,
-    /// Open Express executions that this engine has let in.
-    pub open_express_max: u64,
+    /// Transitions of Express executions that wait for an engine.
+    pub express_waiting_max: u64,
 }
 
 /// Work that nobody waits for any more.

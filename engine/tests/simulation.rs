@@ -306,7 +306,11 @@ impl Case {
         }
         let deadline = tokio::time::Instant::now() + Duration::from_secs(290);
         while !self.world.ledger.reached(&self.machine.name) && !self.world.blacked_out() {
-            assert!(tokio::time::Instant::now() < deadline, "an Express execution is lost");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "an Express execution is lost: {}",
+                self.workflow.definition
+            );
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }

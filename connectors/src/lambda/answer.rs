@@ -63,6 +63,18 @@ pub(super) fn too_large_payload(bytes_max: usize) -> String {
     error_payload("Function.ResponseSizeTooLarge", &message)
 }
 
+/// Whether a payload describes an error as Lambda's runtimes do, and holds nothing else.
+pub(super) fn is_error(payload: &str) -> bool {
+    const MEMBERS: [&str; 4] = ["errorType", "errorMessage", "stackTrace", "trace"];
+    match serde_json::from_str(payload) {
+        Ok(Value::Object(members)) => {
+            members.get("errorType").is_some_and(Value::is_string)
+                && members.keys().all(|member| MEMBERS.contains(&member.as_str()))
+        }
+        Ok(_) | Err(_) => false,
+    }
+}
+
 /// A function that failed without saying how.
 pub(super) fn unknown(cause: impl Into<String>) -> Failure {
     Failure::new("Lambda.Unknown", cause)
@@ -121,6 +133,17 @@ mod tests {
         let failure = answer(false, "<html>").into_payload().unwrap_err();
         assert!(failure.is("Lambda.Unknown"));
         assert!(failure.cause.unwrap().ends_with("Its answer begins: <html>"));
+    }
+
+    #[test]
+    fn only_an_object_that_is_nothing_but_an_error_is_one() {
+        assert!(is_error(r#"{"errorType": "Late"}"#));
+        assert!(is_error(r#"{"errorMessage": "m", "errorType": "Late", "stackTrace": []}"#));
+        for output in
+            ["{}", r#"{"errorMessage": "m"}"#, r#"{"errorType": 1}"#, r#"{"errorType": "x", "id": 1}"#, "[]"]
+        {
+            assert!(!is_error(output), "{output}");
+        }
     }
 
     #[test]

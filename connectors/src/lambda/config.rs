@@ -168,12 +168,17 @@ impl TryFrom<Table> for FunctionConfig {
 impl FunctionsConfig {
     /// What serves a function, and how long it may take: its own mapping, or the default URL.
     pub(super) fn target(&self, name: &str, qualifier: Option<&str>) -> Option<FunctionConfig> {
-        let qualified = qualifier.and_then(|qualifier| self.functions.get(&format!("{name}:{qualifier}")));
-        if let Some(function) = qualified.or_else(|| self.functions.get(name)) {
+        if let Some(function) = self.own_target(name, qualifier) {
             return Some(function.clone());
         }
         let url = self.default_url.clone()?;
         Some(FunctionConfig { target: Target::Url(url), timeout: Duration::from_secs(TIMEOUT_SECONDS.get()) })
+    }
+
+    /// The function's own mapping.
+    pub(super) fn own_target(&self, name: &str, qualifier: Option<&str>) -> Option<&FunctionConfig> {
+        let qualified = qualifier.and_then(|qualifier| self.functions.get(&format!("{name}:{qualifier}")));
+        qualified.or_else(|| self.functions.get(name))
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs::{File, TryLockError};
 use std::future::IntoFuture;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use connectors::Connector;
@@ -27,17 +27,20 @@ use crate::adapters::system_clock::SystemClock;
 use crate::config::Config;
 use crate::ports::broker::{self, Family, Queue};
 use crate::services::child_executions::ChildExecutions;
+use crate::services::counted::Counted;
 use crate::services::headers::Headers;
+use crate::services::outages::Outages;
 use crate::services::programs::Programs;
 use crate::services::scheduler::NearTimer;
 use crate::services::shards::Shards;
 use crate::services::tokens::Tokens;
+use crate::services::watermarks::Watermarks;
 use crate::services::{Admission, Core, executor, express, scheduler, task_runner};
 
 /// Messages to services that are kept for one that is slow; older ones are dropped, as they are hints.
 const HINTS_MAX: usize = 4_096;
-/// Express executions that may be open before starts are refused: each lives in memory.
-const OPEN_EXPRESS_MAX: u64 = 100_000;
+/// Transitions of Express executions that may wait for an engine before starts are refused.
+const EXPRESS_WAITING_MAX: u64 = 100_000;
 /// How long a stop waits for work at hand, and for clients that still read.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -232,9 +235,10 @@ fn assemble(
         limits: config.limits.of_language(),
         admission: Admission {
             open_executions_max: config.limits.open_executions_max.get(),
-            open_express_max: OPEN_EXPRESS_MAX,
+            express_waiting_max: EXPRESS_WAITING_MAX,
         },
-        open_counted: Mutex::default(),
+        open_executions: Counted::default(),
+        express_waiting: Counted::default(),
         connectors,
         programs: Programs::default(),
         headers: Headers::default(),
@@ -247,7 +251,10 @@ fn assemble(
         stopping,
         replies: express::Replies::default(),
         ended_forks: express::EndedForks::default(),
-        open_express: express::OpenExpress::default(),
+        reply_queues: express::ReplyQueues::default(),
+        cut_off: CancellationToken::new(),
+        outages: Outages::default(),
+        watermarks: Watermarks::default(),
     });
     children.attach(&core);
     Ok(core)

@@ -70,6 +70,18 @@ impl Queue {
     pub fn activity(name: &str) -> Self {
         Queue(format!("activities.{name}"))
     }
+    /// Whether it is that of a function.
+    pub fn is_function(&self) -> bool {
+        self.0.starts_with("functions.")
+    }
+    /// Whether it is that of an engine's replies.
+    pub fn is_reply(&self) -> bool {
+        self.0.starts_with("reply.")
+    }
+    /// What was delivered too often: it may be what ends engines.
+    pub fn poison() -> Self {
+        Queue("poison".to_owned())
+    }
     /// What could not be worked, filed with its reason.
     pub fn dead() -> Self {
         Queue("dead".to_owned())

@@ -19,7 +19,7 @@ use asl::program::{Pattern, Resource, StateKind};
 use uuid::Uuid;
 
 use crate::messages::{Body, Header, Move, Nudge, TaskMessage, Transition, decode, encode};
-use crate::ports::broker::{Family, Publication};
+use crate::ports::broker::{Family, Publication, Queue};
 use crate::ports::store::{
     BranchKey, Change, Closing, Commit, ExecutionStatus, Fence, HistoryRow, Launched, NewBranch, Phase,
     RowState, Verdict,
@@ -220,7 +220,7 @@ impl Core {
     fn set_near_timer(&self, key: &BranchKey, fence: Fence, at: Timestamp) {
         if at.milliseconds() - self.clock.now().milliseconds() <= NEAR_MILLISECONDS {
             // Without a scheduler the row's `due` brings the timer, a little later.
-            let _ = self.near_timers.send(NearTimer { at, nudge: Nudge::new(key, fence) });
+            let _ = self.near_timers.send(NearTimer { at, nudge: Nudge::new(key, fence, self.clock.now()) });
         }
     }
 
@@ -232,31 +232,50 @@ impl Core {
         request: TaskRequest,
         again: bool,
     ) -> Result<Publication, Unavailable> {
+        let results = self.shards.queue(Family::Results, header.id);
+        let mut message = self.task_message(header, path, request, again);
+        if let Some(publication) = self.function_request(&message, results.clone()) {
+            return Ok(publication);
+        }
+        if let Resource::Activity { arn } = &message.request.resource {
+            self.broker.declare(&[Queue::activity(activity_name(arn))]).await?;
+            // Workers may be few and requests many, some of them over by then: the input stays in the row.
+            message.request.parameters = serde_json::Value::Null;
+        }
+        Ok(self.connector_request(&message, results))
+    }
+
+    /// A task with all that its message says.
+    pub fn task_message(
+        &self,
+        header: &Header,
+        path: &BranchPath,
+        request: TaskRequest,
+        again: bool,
+    ) -> TaskMessage {
         let branch = BranchKey { execution: header.id, branch: path.clone() };
         let token = self.tokens.issue(&TaskKey { branch, task: request.task });
-        let mut message = TaskMessage {
+        TaskMessage {
             execution_arn: self.home.execution(&header.machine_name, &header.name),
             execution: header.id,
             path: path.clone(),
             request,
             token,
             again,
-        };
-        let Some(queue) = self.queue_for(&message.request.resource) else {
-            let results = self.shards.queue(Family::Results, header.id);
-            return Ok(crate::services::task_runner::unserved(&message, results));
-        };
-        if matches!(message.request.resource, Resource::Activity { .. }) {
-            // Workers may be few and requests many, some of them over by then: the input stays in the row.
-            message.request.parameters = serde_json::Value::Null;
-            self.broker.declare(std::slice::from_ref(&queue)).await?;
         }
+    }
+
+    /// The request for a task's connector, or for the workers of its activity.
+    pub fn connector_request(&self, message: &TaskMessage, reply_to: Queue) -> Publication {
+        let Some(queue) = self.queue_for(&message.request.resource) else {
+            return crate::services::task_runner::unserved(message, reply_to);
+        };
         let id = message.id();
-        Ok(Publication {
-            reply_to: Some(self.shards.queue(Family::Results, header.id)),
+        Publication {
+            reply_to: Some(reply_to),
             correlation_id: Some(id.clone()),
-            ..Publication::new(queue, id, encode(&message))
-        })
+            ..Publication::new(queue, id, encode(message))
+        }
     }
 }
 
@@ -417,7 +436,14 @@ impl Core {
     ) -> Publication {
         let id = format!("{}/{path}/{}", header.id, fence.seq);
         let execution = header.clone();
-        let body = Transition { execution, path: path.clone(), stamp: fence.stamp, value, after };
+        let body = Transition {
+            execution,
+            path: path.clone(),
+            stamp: fence.stamp,
+            value,
+            after,
+            at: Some(self.clock.now()),
+        };
         let queue = self.shards.queue(Family::Standard, header.id);
         Publication::new(queue, id, encode(&Move::Transition(Box::new(body))))
     }
@@ -434,6 +460,6 @@ impl Core {
     pub fn nudge(&self, key: &BranchKey, fence: Fence) -> Publication {
         let id = format!("{}/{}/{}", key.execution, key.branch, fence.seq);
         let queue = self.shards.queue(Family::Standard, key.execution);
-        Publication::new(queue, id, encode(&Move::Nudge(Nudge::new(key, fence))))
+        Publication::new(queue, id, encode(&Move::Nudge(Nudge::new(key, fence, self.clock.now()))))
     }
 }

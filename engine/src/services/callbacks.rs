@@ -69,11 +69,10 @@ impl Core {
         self.tell_by_token(key, event).await
     }
 
-    /// Whether nobody listens for beats: then there is nothing to write.
+    /// Whether there is nothing to write: nobody listens for beats, or one was recorded just now.
     async fn is_beatless(&self, key: &TaskKey) -> Result<bool, Unavailable> {
         let attempt = self.open_attempt(&key.branch, key.task).await?;
-        Ok(attempt
-            .is_some_and(|attempt| attempt.heartbeat_seconds.is_none() && attempt.stage != Stage::Scheduled))
+        Ok(attempt.is_some_and(|attempt| attempt.stage != Stage::Scheduled && !self.is_beat_needed(&attempt)))
     }
 
     async fn tell_by_token(&self, key: TaskKey, event: Event) -> Result<(), TaskError> {

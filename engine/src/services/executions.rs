@@ -1,7 +1,7 @@
 //! Starting and stopping executions: what a caller waits for.
 
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use asl::branch::{Branch, BranchPath, EventRef, Run};
 use asl::data::Failure;
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::ids::ExecutionId;
 use crate::messages::{Body, Header, encode};
 use crate::names::{InvalidName, check as check_name};
+use crate::ports::broker::Health;
 use crate::ports::catalog::Machine;
 use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started};
 use crate::services::advance::After;
@@ -113,14 +114,25 @@ impl Core {
     /// repeated with the same name and input while the first one runs answers that one.
     pub async fn start_execution(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
         request.name.as_deref().map_or(Ok(()), check_name).map_err(StartError::Name)?;
+        self.admit()?;
         match request.machine.workflow_type {
             WorkflowType::Standard => self.start_standard(request).await,
             WorkflowType::Express => self.start_express(request).await,
         }
     }
 
+    /// Nobody is let in whose first message would have to wait for the broker.
+    pub(super) fn admit(&self) -> Result<(), StartError> {
+        match self.broker.health() {
+            Health::Good => Ok(()),
+            Health::Blocked(reason) | Health::Away(reason) => {
+                Err(StartError::Throttled(format!("Rate exceeded: the broker takes no messages ({reason})")))
+            }
+        }
+    }
+
     async fn start_standard(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
-        let open = self.open_executions().await?;
+        let open = self.count_open_executions().await?;
         if open >= self.admission.open_executions_max {
             return Err(StartError::Throttled(format!(
                 "{open} executions are open, which is the limit (limits.open_executions_max)"
@@ -168,15 +180,13 @@ impl Core {
     }
 
     /// Open executions, counted at most once a second: counting takes time in proportion to them.
-    async fn open_executions(&self) -> Result<u64, Unavailable> {
+    async fn count_open_executions(&self) -> Result<u64, Unavailable> {
         const COUNT_AGAIN: Duration = Duration::from_secs(1);
-        if let Some((counted, open)) = *self.open_counted.lock().unwrap_or_else(PoisonError::into_inner)
-            && counted.elapsed() < COUNT_AGAIN
-        {
+        if let Some(open) = self.open_executions.recent(COUNT_AGAIN) {
             return Ok(open);
         }
         let open = self.catalog.running().await?;
-        *self.open_counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), open));
+        self.open_executions.counted(open);
         Ok(open)
     }
 

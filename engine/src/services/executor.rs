@@ -1,72 +1,76 @@
 //! The transition loop of Standard executions.
 //!
 //! ```text
-//!   consume ─▶ decode ─▶ apply ─▶ commit ─▶ publish ─▶ acknowledge
+//!   consume ─▶ read ─▶ apply ─▶ commit ─▶ publish ─▶ acknowledge
 //! ```
 //!
-//! Batches form by themselves: what is ready is taken, nothing is waited for. A crash before the last
-//! step brings the deliveries back; the fence makes that harmless, and because a delivery says that it was
-//! delivered before, what should have followed its commit is published again.
+//! Batches form by themselves: what is ready is taken, nothing is waited for; while one batch commits, the
+//! next is applied. A crash before the last step brings the deliveries back; the fence makes that harmless,
+//! and because a delivery says that it was delivered before, what should have followed its commit is
+//! published again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use asl::branch::{Event, Waiting};
-use asl::data::Failure;
-use asl::data::failure::names;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use crate::ids::ExecutionId;
-use crate::messages::{Body, Move, Nudge, TaskReport, TaskResult, Transition, decode};
 use crate::ports::broker::{self, Consumer, Delivery, Publication, Published, Queue, Settle};
-use crate::ports::store::{self, BranchKey, Commit, Fence, Phase, StoredBranch, Verdict};
-use crate::services::advance::{After, Backing, Step, Subject};
+use crate::ports::store::{self, Commit, Verdict};
+use crate::services::reading::{Origin, Ready, Work};
+use crate::services::watermarks::Mark;
 use crate::services::{Core, Unavailable};
 
 /// Deliveries worked at a time.
-const BATCH_MAX: usize = 64;
-/// Deliveries taken from the broker and not settled: one batch at work and one waiting.
-const PREFETCH: usize = 2 * BATCH_MAX;
+const BATCH_MAX: usize = 128;
+/// Batches that are under way at a time: while some commit, others are applied or published.
+const TURNS_MAX: usize = 4;
+/// Deliveries taken from the broker and not settled: all batches under way, and as much waiting.
+const PREFETCH: usize = 2 * TURNS_MAX * BATCH_MAX;
+/// Commits in a row that one batch makes, where states are fused; then others have their turn.
+const ROUNDS_MAX: u32 = 8;
 /// Pause before what is away is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Error of an execution whose message cannot be worked.
-const POISON: &str = "Warren.Poison";
-/// How often a task's answer is tried on a row that others move meanwhile.
-const RACES_MAX: u32 = 16;
+/// A message that was delivered so often before is worked alone: it may be what ended the engines before.
+const SUSPECT_REDELIVERIES: u32 = 3;
 
-/// Works one queue of Standard messages until told to stop.
+/// Works one queue of Standard messages until told to stop; then what is at hand is worked to its end.
 pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Result<(), broker::Error> {
     let consumer = core.broker.consume(&queue, PREFETCH).await?;
-    loop {
-        let deliveries = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            deliveries = consumer.next(BATCH_MAX) => deliveries?,
-        };
+    let mark = core.watermarks.begin(&queue, core.clock.now());
+    // Deliveries mean nothing without their consumer.
+    let gone = CancellationToken::new();
+    let _ends = gone.clone().drop_guard();
+    let mut turns = FuturesUnordered::new();
+    let mut ended = loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
-            worked = core.work_batch(consumer.as_ref(), &deliveries, false) => worked?,
+            () = stop.cancelled() => break Ok(()),
+            Some(turn) = turns.next() => if let Err(error) = turn { break Err(error) },
+            deliveries = mark.next(consumer.as_ref(), BATCH_MAX), if turns.len() < TURNS_MAX => match deliveries {
+                Err(error) => break Err(error),
+                Ok(deliveries) => for batch in batches(deliveries) {
+                    turns.push(core.work_batch(consumer.as_ref(), batch, &gone, &mark));
+                },
+            },
         }
+    };
+    if ended.is_err() {
+        gone.cancel();
     }
+    while let Some(turn) = turns.next().await {
+        ended = ended.and(turn);
+    }
+    ended
 }
 
-/// A delivery whose message can be applied to a branch.
-struct Ready {
-    step: Step,
-    redelivered: bool,
-}
-
-/// What a delivery leads to.
-enum Work {
-    /// A commit in the batch.
-    Step(Box<Ready>),
-    /// Publications, without a commit.
-    Publish(Vec<Publication>),
-    /// Nothing: stale.
-    Nothing,
-    /// It cannot be read.
-    Dead(String),
+/// The deliveries as they are worked together: suspects alone, so that they take nobody along.
+fn batches(deliveries: Vec<Delivery>) -> Vec<Vec<Delivery>> {
+    let (suspects, others): (Vec<_>, Vec<_>) =
+        deliveries.into_iter().partition(|delivery| delivery.redeliveries >= SUSPECT_REDELIVERIES);
+    let others = (!others.is_empty()).then_some(others);
+    others.into_iter().chain(suspects.into_iter().map(|suspect| vec![suspect])).collect()
 }
 
 impl Core {
@@ -75,58 +79,41 @@ impl Core {
     async fn work_batch(
         &self,
         consumer: &dyn Consumer,
-        deliveries: &[Delivery],
-        mut again: bool,
+        deliveries: Vec<Delivery>,
+        gone: &CancellationToken,
+        mark: &Mark,
     ) -> Result<(), broker::Error> {
-        while let Err(error) = self.turn(consumer, deliveries, again).await {
+        let mut again = false;
+        while let Err(error) = self.turn(consumer, &deliveries, again, mark).await {
             // The turn may have committed before it failed: what followed its commits is made again, as if
             // the deliveries had come back.
             again = true;
-            match (&error, deliveries) {
+            match (&error, deliveries.as_slice()) {
                 (Unavailable::Broker(broker::Error::Cancelled), _) => return Err(broker::Error::Cancelled),
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), [one]) => {
-                    match self.put_aside(consumer, one, &error).await {
+                    match self.put_aside(consumer, one, &error.to_string()).await {
                         Ok(()) => return Ok(()),
                         Err(Unavailable::Broker(broker::Error::Cancelled)) => {
                             return Err(broker::Error::Cancelled);
                         }
-                        Err(error) => tracing::warn!(%error, "holding a delivery that cannot be worked"),
+                        Err(error) => self.outages.noticed(&error),
                     }
                 }
                 // One of them is to blame: each gets a turn of its own.
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), _) => {
-                    for one in deliveries.chunks(1) {
-                        Box::pin(self.work_batch(consumer, one, again)).await?;
+                    for one in deliveries {
+                        Box::pin(self.work_batch(consumer, vec![one], gone, mark)).await?;
                     }
                     return Ok(());
                 }
                 // The world's failures are not the message's: the deliveries are kept, and no more taken.
-                (Unavailable::Store(_) | Unavailable::Broker(_), _) => {
-                    tracing::warn!(%error, "holding {} deliveries", deliveries.len());
-                }
+                (Unavailable::Store(_) | Unavailable::Broker(_), _) => self.outages.noticed(&error),
             }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(())
-    }
-
-    /// Fails the execution of a message that can never be worked, and files the message.
-    async fn put_aside(
-        &self,
-        consumer: &dyn Consumer,
-        delivery: &Delivery,
-        error: &Unavailable,
-    ) -> Result<(), Unavailable> {
-        self.fail_execution_of(delivery, &error.to_string()).await?;
-        consumer.settle(vec![(delivery.tag, Settle::DeadLetter(error.to_string()))]).await?;
-        Ok(())
-    }
-
-    /// Fails the execution that the id of a message names.
-    async fn fail_execution_of(&self, delivery: &Delivery, reason: &str) -> Result<(), Unavailable> {
-        tracing::error!(reason, message = %delivery.id, "a message cannot be worked");
-        if let Some(id) = delivery.id.split('/').next().and_then(|id| id.parse().ok()) {
-            self.fail_execution(id, Failure::new(POISON, reason)).await?;
+            tokio::select! {
+                biased;
+                () = gone.cancelled() => return Err(broker::Error::Cancelled),
+                () = tokio::time::sleep(PAUSE) => {}
+            }
         }
         Ok(())
     }
@@ -137,18 +124,15 @@ impl Core {
         consumer: &dyn Consumer,
         deliveries: &[Delivery],
         again: bool,
+        mark: &Mark,
     ) -> Result<(), Unavailable> {
         let mut settled = Vec::with_capacity(deliveries.len());
         let mut publications = Vec::with_capacity(deliveries.len());
-        let mut commits: Vec<Commit> = Vec::with_capacity(deliveries.len());
-        let mut afters: Vec<(After, bool)> = Vec::with_capacity(deliveries.len());
-        for delivery in deliveries {
+        let mut steps = Vec::with_capacity(deliveries.len());
+        for (delivery, work) in deliveries.iter().zip(self.read(deliveries, again, mark).await?) {
             let mut settle = Settle::Acknowledge;
-            match self.work(delivery, again || delivery.redeliveries > 0).await? {
-                Work::Step(ready) => {
-                    commits.push(ready.step.commit);
-                    afters.push((ready.step.after, ready.redelivered));
-                }
+            match work {
+                Work::Step(ready) => steps.push(*ready),
                 Work::Publish(more) => publications.extend(more),
                 Work::Nothing => {}
                 Work::Dead(reason) => {
@@ -158,23 +142,52 @@ impl Core {
             }
             settled.push((delivery.tag, settle));
         }
-        let keys: Vec<(BranchKey, Fence)> =
-            commits.iter().map(|commit| (commit.key.clone(), commit.fence)).collect();
-        let verdicts = if commits.is_empty() { Vec::new() } else { self.store.commit(commits).await? };
-        for (((after, redelivered), verdict), (key, fence)) in afters.iter().zip(&verdicts).zip(&keys) {
-            match verdict {
-                Verdict::Done { .. } => publications.extend(self.follow_up(after, verdict).await?),
-                Verdict::Stale if *redelivered => {
-                    publications.extend(self.republish_if_ahead(key, *fence).await?)
-                }
-                // If every stale message published its successor, one duplicate would breed another at
-                // each hop to the end of the execution.
-                Verdict::Stale => {}
-                Verdict::HistoryFull => self.close_full(after).await?,
-            }
-        }
+        self.commit_all(steps, &mut publications).await?;
         self.publish(publications).await?;
         consumer.settle(settled).await?;
+        self.outages.over();
+        Ok(())
+    }
+
+    /// Commits steps together and gathers what follows those that stand.
+    async fn commit_all(
+        &self,
+        mut steps: Vec<Ready>,
+        publications: &mut Vec<Publication>,
+    ) -> Result<(), Unavailable> {
+        // Where states are fused, what a commit makes runnable may be worked here and now.
+        for round in 1.. {
+            if steps.is_empty() {
+                return Ok(());
+            }
+            let (commits, ready): (Vec<Commit>, Vec<_>) = steps.into_iter().map(Ready::split).unzip();
+            let sent: Vec<_> = commits.iter().map(|commit| (commit.key.clone(), commit.fence)).collect();
+            let verdicts = self.store.commit(commits).await?;
+            steps = Vec::new();
+            for ((ready, verdict), (key, fence)) in ready.into_iter().zip(&verdicts).zip(&sent) {
+                match (verdict, ready.origin) {
+                    (Verdict::Done { .. }, _) => {
+                        let (inline, rest) = match round {
+                            ..=ROUNDS_MAX => self.run_on(&ready.after, verdict).await?,
+                            _ => (Vec::new(), verdict.clone()),
+                        };
+                        steps.extend(inline);
+                        publications.extend(self.follow_up(&ready.after, &rest).await?);
+                    }
+                    (Verdict::Stale, Origin::Delivery { redelivered: true }) => {
+                        publications.extend(self.republish_if_ahead(key, *fence).await?);
+                    }
+                    // If every stale message published its successor, one duplicate would breed another at
+                    // each hop to the end of the execution.
+                    (Verdict::Stale, Origin::Delivery { .. } | Origin::Inline) => {}
+                    // Only `seq` and stamp may have moved, by a heartbeat say: the row is read again.
+                    (Verdict::Stale, Origin::Task(result)) => {
+                        publications.extend(self.work_result_alone(*result).await?);
+                    }
+                    (Verdict::HistoryFull, _) => self.close_full(&ready.after).await?,
+                }
+            }
+        }
         Ok(())
     }
 
@@ -187,198 +200,11 @@ impl Core {
                 match outcome {
                     Published::Confirmed => {}
                     Published::InDoubt => again.push(publication),
-                    Published::Returned => {
-                        again.extend(crate::services::task_runner::returned(&publication));
-                    }
+                    Published::Returned => again.extend(self.unroutable(publication).await?),
                 }
             }
             publications = again;
         }
         Ok(())
-    }
-
-    async fn work(&self, delivery: &Delivery, redelivered: bool) -> Result<Work, Unavailable> {
-        if delivery.correlation_id.is_some() {
-            return match decode::<TaskResult>(&delivery.body) {
-                Ok(result) => self.work_result(result, redelivered).await,
-                Err(error) => Ok(Work::Dead(error.to_string())),
-            };
-        }
-        match decode::<Move>(&delivery.body) {
-            Ok(Move::Transition(transition)) => self.work_transition(*transition, redelivered).await,
-            Ok(Move::Nudge(nudge)) => self.work_nudge(nudge, redelivered).await,
-            Err(error) => Ok(Work::Dead(error.to_string())),
-        }
-    }
-
-    async fn work_transition(&self, message: Transition, redelivered: bool) -> Result<Work, Unavailable> {
-        let header = Arc::new(message.execution);
-        self.headers.keep(&header);
-        let Some(compiled) = self.compiled_or_failed(header.id, header.revision).await? else {
-            return Ok(Work::Nothing);
-        };
-        let fence = Fence { seq: message.value.seq, stamp: message.stamp };
-        let subject = Subject { header, compiled, path: message.path, fence, value: message.value };
-        self.step_with(subject, Event::Enter { after: message.after }, redelivered).await
-    }
-
-    async fn step_with(
-        &self,
-        subject: Subject,
-        event: Event,
-        redelivered: bool,
-    ) -> Result<Work, Unavailable> {
-        let id = subject.header.id;
-        match self.advance(subject, event, Backing::Delivery).await {
-            Ok(Ok(step)) => Ok(Work::Step(Box::new(Ready { step, redelivered }))),
-            Ok(Err(_stale)) => Ok(Work::Nothing),
-            Err(Unavailable::Definition(reason)) => {
-                self.fail_execution(id, Failure::new(names::RUNTIME, reason)).await?;
-                Ok(Work::Nothing)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn work_nudge(&self, nudge: Nudge, redelivered: bool) -> Result<Work, Unavailable> {
-        let Some(row) = self.branch(&nudge.key()).await? else { return Ok(Work::Nothing) };
-        if row.fence != nudge.fence() {
-            let lost = redelivered && row.fence.seq == nudge.seq + 1;
-            return Ok(Work::Publish(if lost { self.republish_family(&row).await? } else { Vec::new() }));
-        }
-        let now = self.clock.now();
-        match row.state.phase {
-            Phase::Runnable => self.work_runnable(row, redelivered).await,
-            Phase::Sleeping | Phase::Dispatched if row.state.wake.is_some_and(|wake| wake <= now) => {
-                match self.subject(row).await? {
-                    Some(subject) => self.step_with(subject, Event::TimerFired, redelivered).await,
-                    None => Ok(Work::Nothing),
-                }
-            }
-            Phase::Sleeping | Phase::Dispatched | Phase::Forked | Phase::Queued | Phase::Ended => {
-                Ok(Work::Nothing)
-            }
-        }
-    }
-
-    /// A row that nobody else moves: it enters its state, or its children are done.
-    async fn work_runnable(&self, row: StoredBranch, redelivered: bool) -> Result<Work, Unavailable> {
-        let key = row.key.clone();
-        let (fence, failed, after) = (row.fence, row.failed_child.is_some(), row.cause.clone());
-        let Some(subject) = self.subject(row).await? else { return Ok(Work::Nothing) };
-        if let Waiting::Branches { .. } = subject.value.waiting {
-            return if failed {
-                Ok(Work::Publish(self.fail_fork(&key, subject).await?))
-            } else {
-                match self.join(&key, fence, subject).await? {
-                    Some(step) => Ok(Work::Step(Box::new(Ready { step, redelivered }))),
-                    None => Ok(Work::Nothing),
-                }
-            };
-        }
-        self.step_with(subject, Event::Enter { after }, redelivered).await
-    }
-
-    /// A task's answer, by message. Committed at once: another engine may be moving the same row.
-    async fn work_result(&self, result: TaskResult, redelivered: bool) -> Result<Work, Unavailable> {
-        let key = BranchKey { execution: result.execution, branch: result.path };
-        let event = match result.report {
-            TaskReport::Submitted(output) => Event::TaskSubmitted { task: result.task, output },
-            TaskReport::Ended(answer) => {
-                Event::TaskEnded { task: result.task, answer, source: asl::branch::Source::Call }
-            }
-        };
-        match self.tell_task(&key, result.task, event, Backing::Delivery).await {
-            Ok(Some(publications)) => Ok(Work::Publish(publications)),
-            Ok(None) if redelivered => Ok(Work::Publish(self.republish_after_task(&key, result.task).await?)),
-            Ok(None) => Ok(Work::Nothing),
-            Err(Unavailable::Definition(reason)) => {
-                self.fail_execution(key.execution, Failure::new(names::RUNTIME, reason)).await?;
-                Ok(Work::Nothing)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Tells a branch what became of its task, and commits. `None` when the task is over.
-    pub async fn tell_task(
-        &self,
-        key: &BranchKey,
-        task: u32,
-        event: Event,
-        backing: Backing,
-    ) -> Result<Option<Vec<Publication>>, Unavailable> {
-        for _ in 0..RACES_MAX {
-            let Some(row) = self.branch(key).await? else { return Ok(None) };
-            if row.state.phase != Phase::Dispatched || row.state.task != Some(task) {
-                return Ok(None);
-            }
-            let Some(subject) = self.subject(row).await? else { return Ok(None) };
-            let step = match self.advance(subject, event.clone(), backing).await? {
-                Ok(step) => step,
-                Err(_stale) => return Ok(None),
-            };
-            match self.commit_one(step.commit).await? {
-                verdict @ Verdict::Done { .. } => {
-                    return Ok(Some(self.follow_up(&step.after, &verdict).await?));
-                }
-                // Only `seq` and stamp moved, by a heartbeat say: the row is read again.
-                Verdict::Stale => {}
-                Verdict::HistoryFull => {
-                    self.close_full(&step.after).await?;
-                    return Ok(Some(Vec::new()));
-                }
-            }
-        }
-        let busy = "the branch moves faster than its task can be answered".to_owned();
-        Err(Unavailable::Store(store::Error::Unavailable(busy)))
-    }
-
-    /// Commits one step by itself.
-    pub async fn commit_one(&self, commit: Commit) -> Result<Verdict, Unavailable> {
-        let mut verdicts = self.store.commit(vec![commit]).await?;
-        Ok(verdicts.pop().unwrap_or(Verdict::Stale))
-    }
-
-    /// A branch row.
-    pub async fn branch(&self, key: &BranchKey) -> Result<Option<StoredBranch>, Unavailable> {
-        let mut rows = self.store.branches(std::slice::from_ref(key)).await?;
-        Ok(rows.pop().flatten())
-    }
-
-    /// A row with all that is needed to move it. `None` when its execution is gone or was failed here.
-    pub async fn subject(&self, row: StoredBranch) -> Result<Option<Subject>, Unavailable> {
-        let id = row.key.execution;
-        let header = match self.header(id).await {
-            Ok(Some(header)) => header,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let Some(compiled) = self.compiled_or_failed(id, header.revision).await? else { return Ok(None) };
-        match decode::<Body>(&row.body) {
-            Ok(Body { value: Some(value), .. }) => {
-                Ok(Some(Subject { header, compiled, path: row.key.branch, fence: row.fence, value }))
-            }
-            Ok(Body { value: None, .. }) => Ok(None),
-            Err(error) => {
-                self.fail_execution(id, Failure::new(names::RUNTIME, error.to_string())).await?;
-                Ok(None)
-            }
-        }
-    }
-
-    async fn compiled_or_failed(
-        &self,
-        id: ExecutionId,
-        revision: crate::ids::RevisionId,
-    ) -> Result<Option<Arc<crate::services::programs::Compiled>>, Unavailable> {
-        match self.programs.get(self.catalog.as_ref(), revision).await.map_err(Unavailable::from) {
-            Ok(compiled) => Ok(Some(compiled)),
-            Err(Unavailable::Definition(reason)) => {
-                self.fail_execution(id, Failure::new(names::RUNTIME, reason)).await?;
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
     }
 }

@@ -19,6 +19,7 @@ impl Core {
         key: &BranchKey,
         fence: Fence,
         subject: Subject,
+        backing: Backing,
     ) -> Result<Option<Step>, Unavailable> {
         let Some(joined) = self.store.joined(key, fence).await? else { return Ok(None) };
         let Some(last) = joined.parent.cause else { return Err(corrupt(key)) };
@@ -26,7 +27,7 @@ impl Core {
             let state = &subject.compiled.program.state(subject.value.state).name;
             let failure = Failure::data_limit_exceeded(state);
             let event = Event::BranchFailed { failure, last, aborted: Vec::new(), events: joined.events };
-            return self.joining(subject, event).await;
+            return self.joining(subject, event, backing).await;
         }
         let mut outputs = Vec::with_capacity(joined.bodies.len());
         for body in &joined.bodies {
@@ -35,11 +36,17 @@ impl Core {
                 Ok(_) | Err(_) => return Err(corrupt(key)),
             }
         }
-        self.joining(subject, Event::BranchesJoined { outputs, last, events: joined.events }).await
+        let event = Event::BranchesJoined { outputs, last, events: joined.events };
+        self.joining(subject, event, backing).await
     }
 
-    async fn joining(&self, subject: Subject, event: Event) -> Result<Option<Step>, Unavailable> {
-        let Ok(mut step) = self.advance(subject, event, Backing::Delivery).await? else { return Ok(None) };
+    async fn joining(
+        &self,
+        subject: Subject,
+        event: Event,
+        backing: Backing,
+    ) -> Result<Option<Step>, Unavailable> {
+        let Ok(mut step) = self.advance(subject, event, backing).await? else { return Ok(None) };
         step.commit.joins = true;
         Ok(Some(step))
     }

@@ -29,6 +29,10 @@ const POLL: Duration = Duration::from_secs(1);
 const CLAIM_MAX: u32 = 200;
 /// Another scheduler leaves a claimed row alone for so long.
 const CLAIM_MILLISECONDS: i64 = 30_000;
+/// The longest that a row is put off behind a backlog.
+const CLAIM_MILLISECONDS_MAX: i64 = 600_000;
+/// Rows are looked at again after so long while it is not known how far the queues are worked.
+const UNKNOWN_MILLISECONDS: i64 = 10_000;
 /// Timers kept in memory; more are left to their rows.
 const NEAR_MAX: usize = 1_000_000;
 
@@ -115,8 +119,16 @@ impl Core {
     async fn fire_due(&self) -> Result<(), Unavailable> {
         loop {
             let now = self.clock.now();
-            let again_after_ms = CLAIM_MILLISECONDS;
-            let claim = Claim { now, again_after_ms, moved_before: now, limit: CLAIM_MAX };
+            // While it is not known how far the queues are worked, only timers are taken.
+            let (moved_before, again_after_ms) = match self.lost_before() {
+                Some(lost_before) => {
+                    let lag = now.milliseconds().saturating_sub(lost_before.milliseconds());
+                    let again = lag.saturating_mul(4).clamp(CLAIM_MILLISECONDS, CLAIM_MILLISECONDS_MAX);
+                    (lost_before, again)
+                }
+                None => (Timestamp::default(), UNKNOWN_MILLISECONDS),
+            };
+            let claim = Claim { now, again_after_ms, moved_before, limit: CLAIM_MAX };
             let Claimed { rows, more } = self.store.claim_due(claim).await?;
             self.publish(rows.iter().map(|row| self.nudge(&row.key, row.fence)).collect()).await?;
             if !more {

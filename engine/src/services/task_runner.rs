@@ -9,14 +9,15 @@ use asl::data::Failure;
 use asl::data::failure::names;
 use asl::program::{Pattern, Resource};
 use async_trait::async_trait;
-use connectors::{Connector, Request, Submission};
+use connectors::{Connector, Submission};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::messages::{TaskMessage, TaskReport, TaskResult, decode, encode};
-use crate::ports::broker::{self, Consumer, Delivery, Family, Publication, Queue, Settle};
+use crate::ports::broker::{self, Consumer, Delivery, Family, Headers, Publication, Queue, Settle};
+use crate::services::functions::{OWN, request_of};
 use crate::services::{Cancelled, Core};
 
 /// All requests are taken; a connector bounds what it runs of them. A bound here could be used up by
@@ -61,8 +62,8 @@ impl Running {
     }
 }
 
-/// Serves one connector's queue until told to stop, or until its consumer is gone; then ends the calls that
-/// run: their requests come back.
+/// Serves one connector's queue until told to stop; then the calls that run may end until they are cut off.
+/// When its consumer is gone they are cut off at once. The request of one that is cut off comes back.
 pub async fn run(
     core: Arc<Core>,
     connector: Arc<dyn Connector>,
@@ -72,7 +73,7 @@ pub async fn run(
     let running = Arc::new(Running::default());
     let tracker = TaskTracker::new();
     let mut cancelled = core.cancelled.subscribe();
-    let stop = stop.child_token();
+    let cut_off = core.cut_off.child_token();
     let served = loop {
         tokio::select! {
             biased;
@@ -92,16 +93,48 @@ pub async fn run(
                         consumer: consumer.clone(),
                         running: running.clone(),
                     };
-                    let stop = stop.clone();
-                    tracker.spawn(async move { call.take(delivery, stop).await });
+                    let cut_off = cut_off.clone();
+                    tracker.spawn(async move { call.take(delivery, cut_off).await });
                 },
             },
         }
     };
-    stop.cancel();
+    if served.is_err() {
+        cut_off.cancel();
+    }
     tracker.close();
-    tracker.wait().await;
-    served
+    loop {
+        tokio::select! {
+            biased;
+            () = tracker.wait() => return served,
+            cancelled = cancelled.recv() => match cancelled {
+                Ok(cancelled) => running.cancel(&cancelled),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => cut_off.cancel(),
+            },
+        }
+    }
+}
+
+/// How a call ends.
+enum Outcome {
+    Ended(Answer),
+    Cancelled,
+    HeldTooLong,
+}
+
+/// Brokers take back what is held for half an hour. A call that waits for something long that goes on by
+/// itself is asked again in time; any other would be made twice, and is left to the broker.
+async fn held_too_long(message: &TaskMessage) {
+    const HELD_MAX: Duration = Duration::from_secs(20 * 60);
+    match &message.request.resource {
+        Resource::Service(service) if matches!(service.pattern, Pattern::Sync | Pattern::Sync2) => {
+            tokio::time::sleep(HELD_MAX).await;
+        }
+        Resource::Service(_) | Resource::Function { .. } | Resource::Activity { .. } => {
+            std::future::pending().await
+        }
+    }
 }
 
 struct Call {
@@ -112,26 +145,31 @@ struct Call {
 }
 
 impl Call {
-    async fn take(self, delivery: Delivery, stop: CancellationToken) {
+    async fn take(self, delivery: Delivery, cut_off: CancellationToken) {
         let settle = match decode::<TaskMessage>(&delivery.body) {
             Err(error) => Settle::DeadLetter(error.to_string()),
             Ok(message) => {
                 let id = message.id();
-                let cancelled = self.running.begin(&id, &stop);
+                let cancelled = self.running.begin(&id, &cut_off);
                 let outcome = tokio::select! {
                     biased;
-                    () = cancelled.cancelled() => None,
-                    outcome = self.call(&message, &delivery) => Some(outcome),
+                    () = cancelled.cancelled() => Outcome::Cancelled,
+                    answer = self.call(&message, &delivery) => Outcome::Ended(answer),
+                    () = held_too_long(&message) => Outcome::HeldTooLong,
                 };
                 self.running.end(&id);
                 match outcome {
-                    Some(answer) => {
+                    Outcome::Ended(answer) => {
                         self.report(&message, &delivery, TaskReport::Ended(answer)).await;
                         Settle::Acknowledge
                     }
+                    Outcome::HeldTooLong => {
+                        self.ask_again(message, &delivery).await;
+                        Settle::Acknowledge
+                    }
                     // At shutdown the request goes back, for the next engine; otherwise nobody waits.
-                    None if stop.is_cancelled() => Settle::Requeue,
-                    None => Settle::Acknowledge,
+                    Outcome::Cancelled if cut_off.is_cancelled() => Settle::Requeue,
+                    Outcome::Cancelled => Settle::Acknowledge,
                 }
             }
         };
@@ -142,25 +180,33 @@ impl Call {
 
     async fn call(&self, message: &TaskMessage, delivery: &Delivery) -> Answer {
         let submission = Submitted { call: self, message, delivery };
-        let request = Request {
-            id: message.id(),
-            resource: message.request.resource.clone(),
-            parameters: message.request.parameters.clone(),
-            execution_arn: message.execution_arn.clone(),
-            timeout: message.request.timeout_seconds.map(|seconds| Duration::from_secs(u64::from(seconds))),
-            again: message.again || delivery.redeliveries > 0,
-        };
+        let request = request_of(message, message.again || delivery.redeliveries > 0);
         match self.connector.run(request, &submission).await {
             Ok(output) => Answer::Succeeded(output),
             Err(failure) => Answer::Failed(failure),
         }
     }
 
+    /// Puts the request at the end of its queue: whoever takes it goes on waiting.
+    async fn ask_again(&self, message: TaskMessage, delivery: &Delivery) {
+        let message = TaskMessage { again: true, ..message };
+        let publication = Publication {
+            reply_to: delivery.reply_to.clone(),
+            correlation_id: delivery.correlation_id.clone(),
+            ..Publication::new(Queue::tasks(self.connector.name()), delivery.id.clone(), encode(&message))
+        };
+        self.publish_for_sure(publication).await;
+    }
+
     /// Reports until the broker has it: an answer must not be lost, the work is done.
     async fn report(&self, message: &TaskMessage, delivery: &Delivery, report: TaskReport) {
         let publication = answer(&self.core, message, delivery, ended_or_submitted(message, report));
+        self.publish_for_sure(publication).await;
+    }
+
+    async fn publish_for_sure(&self, publication: Publication) {
         while let Err(error) = self.core.publish(vec![publication.clone()]).await {
-            tracing::warn!(%error, "holding the answer of a task");
+            self.core.outages.noticed(&error);
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -215,7 +261,8 @@ fn result(
     };
     let id = message.id();
     let publication = Publication::new(queue, format!("{id}/{kind}"), encode(&body));
-    Publication { correlation_id: correlation_id.or(Some(id)), ..publication }
+    let headers = Headers::from([(OWN.to_owned(), "task-result.1".to_owned())]);
+    Publication { correlation_id: correlation_id.or(Some(id)), headers, ..publication }
 }
 
 /// The answer to a task whose resource nothing serves: it fails.

@@ -15,10 +15,13 @@ use engine::ports::broker::{self, Broker, Family, Queue};
 use engine::ports::catalog::{Activity, Catalog, Machine, Revision};
 use engine::ports::clock::Clock;
 use engine::services::callbacks::TaskError;
+use engine::services::counted::Counted;
 use engine::services::headers::Headers;
+use engine::services::outages::Outages;
 use engine::services::programs::Programs;
 use engine::services::shards::Shards;
 use engine::services::tokens::Tokens;
+use engine::services::watermarks::Watermarks;
 use engine::services::{Admission, Core, executor, express, scheduler, task_runner};
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -173,7 +176,7 @@ impl World {
             clock: self.clock.clone(),
             home: Home::default(),
             limits: Limits { history_events_max: self.history_events_max, ..Limits::default() },
-            admission: Admission { open_executions_max: 1_000, open_express_max: 1_000 },
+            admission: Admission { open_executions_max: 1_000, express_waiting_max: 10_000 },
             connectors: vec![Arc::new(FakeConnector { node, ledger })],
             programs: Programs::default(),
             headers: Headers::default(),
@@ -184,9 +187,13 @@ impl World {
             cancelled: broadcast::channel(64).0,
             closed: broadcast::channel(64).0,
             stopping: CancellationToken::new(),
-            open_counted: std::sync::Mutex::default(),
+            open_executions: Counted::default(),
+            express_waiting: Counted::default(),
             ended_forks: engine::services::express::EndedForks::default(),
-            open_express: engine::services::express::OpenExpress::default(),
+            reply_queues: express::ReplyQueues::default(),
+            cut_off: CancellationToken::new(),
+            outages: Outages::default(),
+            watermarks: Watermarks::default(),
             replies: express::Replies::default(),
         })
     }

@@ -3,18 +3,26 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use asl::branch::{Answer, Branch, BranchResult, Event, Fork, Source, TaskRequest, Waiting};
+use asl::branch::{
+    Answer, Branch, BranchEnd, BranchFailure, BranchPath, BranchResult, Effect, Event, Fork, Run, Source,
+    TaskRequest, Waiting,
+};
 use asl::data::Failure;
 use asl::data::failure::names;
+use asl::data::timestamp::Timestamp;
 
-use super::ExpressTurn;
-use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode, encode};
-use crate::ports::broker::{Publication, Queue};
+use super::turn::Turn;
+use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode};
+use crate::ports::broker::{Delivery, Publication, Published, Queue};
 use crate::services::Unavailable;
-use crate::services::task_runner::unserved_failure;
+use crate::services::advance::random_tick;
+use crate::services::functions::{Reply, request_of};
 
 /// Children of one fork that are out at a time where the definition says nothing.
 const WINDOW: u32 = 100;
+/// Children that run within the hop before others get a turn.
+const CHILDREN_AT_ONCE: usize = 64;
+
 /// How a held delivery goes on.
 pub(super) enum Held {
     /// With this event.
@@ -25,14 +33,15 @@ pub(super) enum Held {
     Lost,
 }
 
-impl ExpressTurn<'_> {
+/// What came for a task that is out.
+enum Came {
+    Beat,
+    Ended(Box<Event>),
+}
+
+impl Turn {
     /// Sends a task out and waits for its answer, its time-out or the end of the execution's time.
-    pub(super) async fn hold_task(&self, request: TaskRequest) -> Result<Held, Unavailable> {
-        let task = request.task;
-        let times_out = match &self.message.value.waiting {
-            Waiting::Task(attempt) => attempt.next_deadline(),
-            _ => None,
-        };
+    pub(super) async fn hold_task(&mut self, request: TaskRequest) -> Result<Held, Unavailable> {
         let message = TaskMessage {
             execution_arn: self.message.arn.clone(),
             execution: self.message.execution.id,
@@ -42,41 +51,146 @@ impl ExpressTurn<'_> {
             again: self.delivery.redeliveries > 0,
         };
         let id = message.id();
-        let ended = |answer| Held::Event(Box::new(Event::TaskEnded { task, answer, source: Source::Call }));
-        let Some(queue) = self.core.queue_for(&message.request.resource) else {
-            return Ok(ended(Answer::Failed(unserved_failure(&message))));
-        };
-        let mut expected = self.core.replies.expect(id.clone());
-        self.core
-            .publish(vec![Publication {
-                reply_to: Some(Queue::reply(&self.core.engine)),
-                correlation_id: Some(id.clone()),
-                ..Publication::new(queue, id.clone(), encode(&message))
-            }])
-            .await?;
-        let until = times_out.map_or(self.message.deadline, |at| at.min(self.message.deadline));
-        let left = Duration::from_millis(self.core.milliseconds_until(until));
-        let answer = tokio::time::timeout(left, expected.answers.recv()).await.ok().flatten();
-        match answer.map(|delivery| decode::<TaskResult>(&delivery.body)) {
-            Some(Ok(TaskResult { report: TaskReport::Ended(answer), .. })) => Ok(ended(answer)),
-            Some(Ok(TaskResult { report: TaskReport::Submitted(_), .. }) | Err(_)) => Ok(ended(
-                Answer::Failed(Failure::new(names::TASK_FAILED, "the answer of the task cannot be read")),
-            )),
-            None => {
-                self.core.cancel(id);
-                // By the runtime's clock it is time; the deployment's may be a little behind.
-                tokio::time::sleep(Duration::from_millis(self.core.milliseconds_until(until))).await;
-                Ok(if until < self.message.deadline {
-                    Held::Event(Box::new(Event::TimerFired))
-                } else {
-                    Held::TimedOut
-                })
+        let core = self.core.clone();
+        let mut expected = core.replies.expect(id.clone());
+        self.send_task(&message).await?;
+        loop {
+            let until = self.task_deadline();
+            let left = Duration::from_millis(core.milliseconds_until(until));
+            let came = tokio::time::timeout(left, expected.answers.recv()).await.ok().flatten();
+            match came.map(|delivery| self.came(&message, &delivery)) {
+                Some(Came::Ended(event)) => return Ok(Held::Event(event)),
+                Some(Came::Beat) => self.beat(),
+                None => {
+                    core.cancel(id);
+                    // By the runtime's clock it is time; the deployment's may be a little behind.
+                    tokio::time::sleep(Duration::from_millis(core.milliseconds_until(until))).await;
+                    return Ok(if until < self.message.deadline {
+                        Held::Event(Box::new(Event::TimerFired))
+                    } else {
+                        Held::TimedOut
+                    });
+                }
             }
         }
     }
 
-    /// Sends children out, a window of them at a time, and waits for all of them or the first failure.
+    /// To the workers of its function, or, where there are none, to its connector.
+    async fn send_task(&self, message: &TaskMessage) -> Result<(), Unavailable> {
+        let reply_to = Queue::reply(&self.core.engine);
+        if let Some(publication) = self.core.function_request(message, reply_to.clone()) {
+            loop {
+                match self.core.broker.publish(vec![publication.clone()]).await?.first() {
+                    Some(Published::InDoubt) => {}
+                    Some(Published::Returned) => break,
+                    Some(Published::Confirmed) | None => return Ok(()),
+                }
+            }
+        }
+        self.core.publish(vec![self.core.connector_request(message, reply_to)]).await
+    }
+
+    fn task_deadline(&self) -> Timestamp {
+        let times_out = match &self.message.value.waiting {
+            Waiting::Task(attempt) => attempt.next_deadline(),
+            _ => None,
+        };
+        times_out.map_or(self.message.deadline, |at| at.min(self.message.deadline))
+    }
+
+    fn came(&self, message: &TaskMessage, delivery: &Delivery) -> Came {
+        let task = message.request.task;
+        let ended = |answer| Event::TaskEnded { task, answer, source: Source::Call };
+        let event = match Reply::read(delivery) {
+            Some((.., Reply::Heartbeat)) => return Came::Beat,
+            Some((.., Reply::Ended(reply))) => {
+                self.core.function_answer(&request_of(message, false), task, reply)
+            }
+            None => match decode::<TaskResult>(&delivery.body) {
+                Ok(TaskResult { report: TaskReport::Ended(answer), .. }) => ended(answer),
+                Ok(TaskResult { report: TaskReport::Submitted(_), .. }) | Err(_) => {
+                    let cause = "the answer of the task cannot be read";
+                    ended(Answer::Failed(Failure::new(names::TASK_FAILED, cause)))
+                }
+            },
+        };
+        Came::Ended(Box::new(event))
+    }
+
+    /// The worker is still at it.
+    fn beat(&mut self) {
+        let now = self.core.clock.now();
+        if let Waiting::Task(attempt) = &mut self.message.value.waiting
+            && let Some(seconds) = attempt.heartbeat_seconds
+        {
+            attempt.heartbeat_due_at = Some(now.plus_seconds(i64::from(seconds)));
+        }
+    }
+
+    /// Runs children to their ends: within the hop where they touch nothing outside and states are fused,
+    /// else by messages.
     pub(super) async fn hold_fork(&self, fork: Fork) -> Result<Held, Unavailable> {
+        let program = &self.compiled.program;
+        let fused = self.core.limits.fused_states_max > 1;
+        if fused && fork.children.iter().all(|child| program.is_pure_from(child.state)) {
+            return self.run_children(fork).await;
+        }
+        self.send_and_gather(fork).await
+    }
+
+    /// Children that touch nothing outside, one after the other.
+    async fn run_children(&self, fork: Fork) -> Result<Held, Unavailable> {
+        let (mut outputs, mut last) = (Vec::with_capacity(fork.children.len()), None);
+        let seq = self.message.value.seq;
+        for (index, mut child) in (0..).zip(fork.children) {
+            if self.message.deadline <= self.core.clock.now() {
+                return Ok(Held::TimedOut);
+            }
+            let Some(end) = self.run_child(&self.message.path.child(seq, index), &mut child)? else {
+                return Ok(Held::Lost);
+            };
+            match end.result {
+                BranchResult::Failed(failure) => return Ok(Held::Event(failed(failure, end.last_inner))),
+                BranchResult::Succeeded(output) => outputs.push(output),
+            }
+            last = Some(end.last);
+            if outputs.len().is_multiple_of(CHILDREN_AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
+        }
+        let Some(last) = last else { return Ok(Held::Lost) };
+        Ok(Held::Event(Box::new(Event::BranchesJoined { outputs, last, events: 0 })))
+    }
+
+    /// The end of a child that touches nothing outside. `None` if it has none, which no such child does.
+    fn run_child(&self, path: &BranchPath, child: &mut Branch) -> Result<Option<BranchEnd>, Unavailable> {
+        let mut facts = self.core.facts(&self.message.execution, &self.compiled);
+        facts.id.clone_from(&self.message.arn);
+        let limits = self.limits();
+        let run = Run { program: &self.compiled.program, execution: &facts, limits: &limits, path };
+        while self.core.clock.now() < self.message.deadline {
+            let tick = random_tick(self.core.clock.now());
+            let moved = child.apply(&run, Event::Enter { after: None }, &tick);
+            let effects = moved.map_err(|_stale| {
+                Unavailable::Definition("a child does not wait for its beginning".to_owned())
+            })?;
+            let end = effects.effects.into_iter().find_map(|effect| match effect {
+                Effect::EndBranch(end) => Some(end),
+                Effect::Continue
+                | Effect::ScheduleTask(_)
+                | Effect::StartTimer { .. }
+                | Effect::Fork(_)
+                | Effect::Finish(_) => None,
+            });
+            if end.is_some() {
+                return Ok(end);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends children out, a window of them at a time, and waits for all of them or the first failure.
+    async fn send_and_gather(&self, fork: Fork) -> Result<Held, Unavailable> {
         let seq = self.message.value.seq;
         let id = format!("{}/{}/{seq}", self.message.execution.id, self.message.path);
         let mut expected = self.core.replies.expect(id.clone());
@@ -91,8 +205,9 @@ impl ExpressTurn<'_> {
             let Ok(Some(delivery)) = tokio::time::timeout(left, expected.answers.recv()).await else {
                 return Ok(Held::TimedOut);
             };
-            let (path, end) = match decode::<ExpressResult>(&delivery.body) {
-                Ok(ExpressResult::Branch(path, end)) => (path, end),
+            let ends = match decode::<ExpressResult>(&delivery.body) {
+                Ok(ExpressResult::Branch(path, end)) => vec![(path, end)],
+                Ok(ExpressResult::Branches(ends)) => ends,
                 Ok(ExpressResult::Lost) => return Ok(Held::Lost),
                 Ok(ExpressResult::Failed(failure)) => {
                     let last = self.message.value.last.clone();
@@ -103,29 +218,27 @@ impl ExpressTurn<'_> {
                 }
                 Ok(_) | Err(_) => continue,
             };
-            let Some(place) = path.place() else { continue };
-            match end.result {
-                BranchResult::Failed(failure) => {
-                    self.core.ended_forks.add(&self.message, seq, self.core.clock.now());
-                    self.core.cancel(format!("{}/{}.", self.message.execution.id, self.message.path));
-                    // No history is kept, so no id is known: the cause says event 0.
-                    let failure = failure.resolve(|_| None);
-                    let event =
-                        Event::BranchFailed { failure, last: end.last_inner, aborted: Vec::new(), events: 0 };
-                    return Ok(Held::Event(Box::new(event)));
-                }
-                BranchResult::Succeeded(output) => {
+            let mut room = 0;
+            for (path, end) in ends {
+                let Some(place) = path.place() else { continue };
+                match end.result {
+                    BranchResult::Failed(failure) => {
+                        self.core.ended_forks.add(&self.message, seq, self.core.clock.now());
+                        self.core.cancel(format!("{}/{}.", self.message.execution.id, self.message.path));
+                        return Ok(Held::Event(failed(failure, end.last_inner)));
+                    }
                     // A copy of a child may end twice; the map keeps one.
-                    if outputs.insert(place.index, output).is_none() {
-                        self.send_children(&mut waiting, 1, &id).await?;
+                    BranchResult::Succeeded(output) => {
+                        room += usize::from(outputs.insert(place.index, output).is_none());
                     }
                 }
+                if outputs.len() == size {
+                    let outputs = outputs.into_values().collect();
+                    let event = Event::BranchesJoined { outputs, last: end.last, events: 0 };
+                    return Ok(Held::Event(Box::new(event)));
+                }
             }
-            if outputs.len() == size {
-                let outputs = outputs.into_values().collect();
-                let event = Event::BranchesJoined { outputs, last: end.last, events: 0 };
-                return Ok(Held::Event(Box::new(event)));
-            }
+            self.send_children(&mut waiting, room, &id).await?;
         }
     }
 
@@ -135,7 +248,11 @@ impl ExpressTurn<'_> {
         count: usize,
         correlation_id: &str,
     ) -> Result<(), Unavailable> {
+        if count == 0 || waiting.is_empty() {
+            return Ok(());
+        }
         let mut publications = Vec::with_capacity(count);
+        let expires = Some(Duration::from_millis(self.core.milliseconds_until(self.message.deadline)));
         for (index, value) in waiting.drain(..count.min(waiting.len())) {
             let child = Express {
                 execution: self.message.execution.clone(),
@@ -146,11 +263,20 @@ impl ExpressTurn<'_> {
                 deadline: self.message.deadline,
                 synchronous: self.message.synchronous,
             };
-            let reply_to = Some(Queue::reply(&self.core.engine));
-            let publication =
-                self.core.express_publication(child, reply_to, Some(correlation_id.to_owned()), None).await?;
-            publications.push(publication);
+            let publication = self.core.express_publication(&self.compiled.program, &child);
+            publications.push(Publication {
+                reply_to: Some(Queue::reply(&self.core.engine)),
+                correlation_id: Some(correlation_id.to_owned()),
+                expires,
+                ..publication
+            });
         }
         self.core.publish(publications).await
     }
+}
+
+/// A child has failed. No history is kept, so no id is known: the cause says event 0.
+fn failed(failure: BranchFailure, last: asl::branch::EventRef) -> Box<Event> {
+    let failure = failure.resolve(|_| None);
+    Box::new(Event::BranchFailed { failure, last, aborted: Vec::new(), events: 0 })
 }

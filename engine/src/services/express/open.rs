@@ -1,4 +1,4 @@
-//! What this engine knows of the Express executions that it has let in, beside their messages.
+//! Forks of Express executions that are over, and whose children may not know it yet.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -43,36 +43,5 @@ impl EndedForks {
             }
         }
         false
-    }
-}
-
-/// Express executions that this engine has let in and that may still run.
-#[derive(Default)]
-pub struct OpenExpress {
-    deadlines: Mutex<HashMap<ExecutionId, Timestamp>>,
-}
-
-impl OpenExpress {
-    /// Lets one in if there is room; answers how many there are if there is none.
-    pub(super) fn enter(
-        &self,
-        id: ExecutionId,
-        deadline: Timestamp,
-        now: Timestamp,
-        max: u64,
-    ) -> Result<(), usize> {
-        let mut deadlines = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
-        if deadlines.len() as u64 >= max {
-            deadlines.retain(|_, deadline| *deadline > now);
-        }
-        if deadlines.len() as u64 >= max {
-            return Err(deadlines.len());
-        }
-        deadlines.insert(id, deadline);
-        Ok(())
-    }
-
-    pub(super) fn leave(&self, id: ExecutionId) {
-        self.deadlines.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }

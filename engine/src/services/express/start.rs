@@ -1,0 +1,108 @@
+//! Starting Express executions, with and without waiting for their end.
+
+use std::time::Duration;
+
+use asl::branch::BranchPath;
+
+use crate::messages::{Express, ExpressResult, decode};
+use crate::names::check as check_name;
+use crate::ports::broker::{self, Family, Publication, Queue};
+use crate::services::executions::{StartError, StartRequest, StartedExecution, SyncEnd, SyncOutcome};
+use crate::services::{Core, Unavailable};
+
+/// Express executions last 5 minutes at most (AWS quota).
+const EXPRESS_SECONDS_MAX: u32 = 300;
+/// How long the number of waiting messages is taken for true.
+const COUNT_AGAIN: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Starts an Express execution without waiting for its end.
+    pub(in crate::services) async fn start_express(
+        &self,
+        request: StartRequest,
+    ) -> Result<StartedExecution, StartError> {
+        let (message, publication) = self.begin_express(&request, false).await?;
+        self.publish(vec![publication]).await?;
+        Ok(StartedExecution { arn: message.arn, started_at: message.execution.started_at })
+    }
+
+    /// Runs an Express execution and waits for its end.
+    pub async fn start_sync_execution(&self, request: StartRequest) -> Result<SyncOutcome, StartError> {
+        let (message, publication) = self.begin_express(&request, true).await?;
+        let (arn, name) = (message.arn, message.execution.name);
+        let (started_at, deadline) = (message.execution.started_at, message.deadline);
+        let id = message.execution.id.to_string();
+        let mut expected = self.replies.expect(id.clone());
+        let reply_to = Some(Queue::reply(&self.engine));
+        self.publish(vec![Publication { reply_to, correlation_id: Some(id), ..publication }]).await?;
+        let left = Duration::from_millis(self.milliseconds_until(deadline));
+        let answer = tokio::time::timeout(left, expected.answers.recv()).await.ok().flatten();
+        let end = match answer.map(|delivery| decode::<ExpressResult>(&delivery.body)) {
+            Some(Ok(ExpressResult::Succeeded(output))) => SyncEnd::Succeeded(output),
+            Some(Ok(ExpressResult::Failed(failure))) => SyncEnd::Failed(failure),
+            Some(Ok(ExpressResult::Lost)) => {
+                return Err(StartError::Unavailable(Unavailable::Broker(broker::Error::Unavailable(
+                    "the engine that ran the execution is gone; start it again".to_owned(),
+                ))));
+            }
+            Some(
+                Ok(ExpressResult::TimedOut | ExpressResult::Branch(..) | ExpressResult::Branches(_)) | Err(_),
+            )
+            | None => SyncEnd::TimedOut,
+        };
+        Ok(SyncOutcome { arn, name, started_at, stopped_at: self.clock.now(), end })
+    }
+
+    async fn begin_express(
+        &self,
+        request: &StartRequest,
+        synchronous: bool,
+    ) -> Result<(Express, Publication), StartError> {
+        request.name.as_deref().map_or(Ok(()), check_name).map_err(StartError::Name)?;
+        self.admit()?;
+        self.admit_express().await?;
+        let compiled = self.programs.get(self.catalog.as_ref(), request.machine.revision.id).await?;
+        let (header, value, _) = self.begin(request, &compiled);
+        let seconds =
+            compiled.program.timeout_seconds.unwrap_or(EXPRESS_SECONDS_MAX).min(EXPRESS_SECONDS_MAX);
+        let message = Express {
+            arn: self.home.express(&header.machine_name, &header.name, header.id.0),
+            deadline: header.started_at.plus_seconds(i64::from(seconds)),
+            execution: header,
+            path: BranchPath::root(),
+            value,
+            timer: false,
+            synchronous,
+        };
+        let publication = self.express_publication(&compiled.program, &message);
+        Ok((message, publication))
+    }
+
+    /// Nobody is let in while too many messages wait for engines.
+    async fn admit_express(&self) -> Result<(), StartError> {
+        let waiting = match self.express_waiting.recent(COUNT_AGAIN) {
+            Some(waiting) => waiting,
+            None => {
+                let mut waiting = 0;
+                for family in [Family::Express, Family::Calls] {
+                    for queue in self.shards.queues(family) {
+                        waiting += self.broker.ready(&queue).await?;
+                    }
+                }
+                self.express_waiting.counted(waiting);
+                waiting
+            }
+        };
+        if waiting >= self.admission.express_waiting_max {
+            return Err(StartError::Throttled(format!(
+                "{waiting} transitions of Express executions wait for an engine, which is the limit"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(in crate::services) fn milliseconds_until(&self, at: asl::data::timestamp::Timestamp) -> u64 {
+        let left = at.milliseconds().saturating_sub(self.clock.now().milliseconds());
+        u64::try_from(left).unwrap_or(0)
+    }
+}

@@ -1,0 +1,80 @@
+//! What was delivered too often: the broker gave it up, and so its execution is failed and it is filed.
+//!
+//! A message gets here when engines die of it, over and over. So nothing of it is read but its id.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use asl::data::Failure;
+use tokio_util::sync::CancellationToken;
+
+use crate::messages::{ExpressResult, encode};
+use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
+use crate::services::{Core, Unavailable};
+
+/// Error of an execution whose message cannot be worked.
+pub const POISON: &str = "Warren.Poison";
+/// Letters taken at a time.
+const PREFETCH: usize = 16;
+/// Pause before what is away is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Works what the broker has given up until told to stop.
+pub async fn run(core: Arc<Core>, stop: CancellationToken) -> Result<(), broker::Error> {
+    let consumer = core.broker.consume(&Queue::poison(), PREFETCH).await?;
+    loop {
+        let deliveries = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            deliveries = consumer.next(PREFETCH) => deliveries?,
+        };
+        for delivery in &deliveries {
+            let reason = "it was delivered too often: engines that worked it died";
+            while let Err(error) = core.put_aside(consumer.as_ref(), delivery, reason).await {
+                if let Unavailable::Broker(broker::Error::Cancelled) = error {
+                    return Err(broker::Error::Cancelled);
+                }
+                core.outages.noticed(&error);
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Fails the execution of a message that can never be worked, and files the message.
+    pub(super) async fn put_aside(
+        &self,
+        consumer: &dyn Consumer,
+        delivery: &Delivery,
+        reason: &str,
+    ) -> Result<(), Unavailable> {
+        self.fail_execution_of(delivery, reason).await?;
+        consumer.settle(vec![(delivery.tag, Settle::DeadLetter(reason.to_owned()))]).await?;
+        Ok(())
+    }
+
+    /// Fails the execution that the id of a message names, and tells who waits for the message's end.
+    pub(super) async fn fail_execution_of(
+        &self,
+        delivery: &Delivery,
+        reason: &str,
+    ) -> Result<(), Unavailable> {
+        tracing::error!(reason, message = %delivery.id, "a message cannot be worked");
+        let failure = Failure::new(POISON, reason);
+        if let (Some(queue), Some(id)) = (&delivery.reply_to, &delivery.correlation_id)
+            && queue.is_reply()
+        {
+            let failed = encode(&ExpressResult::Failed(failure.clone()));
+            let told = Publication::new(queue.clone(), format!("{}/end", delivery.id), failed);
+            self.publish(vec![Publication { correlation_id: Some(id.clone()), ..told }]).await?;
+        }
+        if let Some(id) = delivery.id.split('/').next().and_then(|id| id.parse().ok()) {
+            self.fail_execution(id, failure).await?;
+        }
+        Ok(())
+    }
+}
