@@ -52,6 +52,8 @@ pub struct World {
     broker: Mutex<Arc<dyn Broker>>,
     engines: Mutex<Vec<Engine>>,
     history_events_max: u64,
+    /// States that one transition may run through.
+    fused_states_max: u32,
     lost_engines: AtomicU32,
     blackouts: AtomicU32,
 }
@@ -85,7 +87,9 @@ impl World {
         let database = Database::new(told.recv().unwrap().unwrap(), stores.clone(), clock.clone());
         let activity = Activity { name: ACTIVITY.to_owned(), created_at: clock.now() };
         database.ask(|db| async move { db.create_activity(activity).await }).unwrap();
+        let fused_states_max = if fate.draw(|lottery| lottery.one_in(3)) { 20 } else { 1 };
         let world = Arc::new(World {
+            fused_states_max,
             fate: Arc::new(fate),
             ledger: Ledger::new(clock.clone()),
             clock,
@@ -175,7 +179,11 @@ impl World {
             broker: Arc::new(FaultyBroker { inner, node: node.clone(), ledger: ledger.clone() }),
             clock: self.clock.clone(),
             home: Home::default(),
-            limits: Limits { history_events_max: self.history_events_max, ..Limits::default() },
+            limits: Limits {
+                history_events_max: self.history_events_max,
+                fused_states_max: self.fused_states_max,
+                ..Limits::default()
+            },
             admission: Admission { open_executions_max: 1_000, express_waiting_max: 10_000 },
             connectors: vec![Arc::new(FakeConnector { node, ledger })],
             programs: Programs::default(),
