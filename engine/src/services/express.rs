@@ -32,15 +32,15 @@ use crate::ports::broker::{self, Consumer, Delivery, Family, Publication, Queue,
 use crate::services::{Core, Unavailable};
 
 mod answers;
+mod ended_forks;
 mod held;
-mod open;
 mod orphans;
 mod replies;
 mod start;
 mod turn;
 
 use answers::Answers;
-pub use open::EndedForks;
+pub use ended_forks::EndedForks;
 pub use orphans::ReplyQueues;
 pub use replies::{Replies, run_replies};
 use turn::{Hold, Left, Turn};
@@ -190,7 +190,8 @@ impl Core {
         if message.synchronous && delivery.redeliveries > 0 {
             return Ok(Step::Leave(Left::Answer(delivery.clone(), Box::new(ExpressResult::Lost))));
         }
-        if self.ended_forks.has(&message) || self.is_orphan(&message, delivery).await? {
+        let own = delivery.reply_to.as_ref() == Some(&Queue::reply(&self.engine));
+        if own && self.ended_forks.has(&message) || self.is_orphan(&message, delivery).await? {
             return Ok(Step::Leave(Left::Nothing));
         }
         let compiled = self.programs.get(self.catalog.as_ref(), message.execution.revision).await?;

@@ -29,19 +29,14 @@ impl EndedForks {
         forks.insert((message.execution.id, message.path.clone(), fork), message.deadline);
     }
 
-    /// Whether a branch, or one above it, belongs to such a fork.
+    /// Whether a branch belongs to such a fork. Only for branches that answer to this engine: a copy of the
+    /// fork that another engine holds is another one, and may well be waited for.
     pub(super) fn has(&self, message: &Express) -> bool {
         let forks = self.forks.lock().unwrap_or_else(PoisonError::into_inner);
         if forks.is_empty() {
             return false;
         }
-        let mut place = message.path.place();
-        while let Some(here) = place {
-            place = here.parent.place();
-            if forks.contains_key(&(message.execution.id, here.parent, here.fork)) {
-                return true;
-            }
-        }
-        false
+        let key = message.path.place().map(|place| (message.execution.id, place.parent, place.fork));
+        key.is_some_and(|key| forks.contains_key(&key))
     }
 }
