@@ -11,6 +11,7 @@ use asl::data::Failure;
 use asl::data::failure::names;
 use asl::data::timestamp::Timestamp;
 
+use super::replies::Expected;
 use super::turn::Turn;
 use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode};
 use crate::ports::broker::{Delivery, Publication, Published, Queue};
@@ -212,7 +213,7 @@ impl Turn {
                 Ok(ExpressResult::Failed(failure)) => {
                     let last = self.message.value.last.clone();
                     let Some(last) = last else { return Ok(Held::Lost) };
-                    self.core.ended_forks.add(&self.message, seq, self.core.clock.now());
+                    self.fork_is_over(&expected, seq);
                     let event = Event::BranchFailed { failure, last, aborted: Vec::new(), events: 0 };
                     return Ok(Held::Event(Box::new(event)));
                 }
@@ -223,7 +224,7 @@ impl Turn {
                 let Some(place) = path.place() else { continue };
                 match end.result {
                     BranchResult::Failed(failure) => {
-                        self.core.ended_forks.add(&self.message, seq, self.core.clock.now());
+                        self.fork_is_over(&expected, seq);
                         self.core.cancel(format!("{}/{}.", self.message.execution.id, self.message.path));
                         return Ok(Held::Event(failed(failure, end.last_inner)));
                     }
@@ -239,6 +240,13 @@ impl Turn {
                 }
             }
             self.send_children(&mut waiting, room, &id).await?;
+        }
+    }
+
+    /// What is left of the children is dropped, unless a copy of this fork waits for them here.
+    fn fork_is_over(&self, expected: &Expected<'_>, seq: u32) {
+        if expected.is_alone() {
+            self.core.ended_forks.add(&self.message, seq, self.core.clock.now());
         }
     }
 

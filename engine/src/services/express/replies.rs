@@ -53,6 +53,13 @@ impl Replies {
     }
 }
 
+impl Expected<'_> {
+    /// Whether nobody else waits for the same answer.
+    pub(super) fn is_alone(&self) -> bool {
+        self.replies.lock().get(&self.id).is_none_or(|waiters| waiters.len() == 1)
+    }
+}
+
 impl Drop for Expected<'_> {
     fn drop(&mut self) {
         let mut waiting = self.replies.lock();
