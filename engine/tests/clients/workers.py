@@ -1,12 +1,11 @@
 """The examples of workers that take the requests of a function from RabbitMQ, each as its README starts it.
 
-Here the test is the engine: it sends requests as docs/guides/workers.md describes them and reads what comes back.
-The broker is that of `$WARREN_TEST_AMQP_URL`. What the examples need is installed below target/workers.
+First the test is the engine: it sends requests as docs/guides/workers.md describes them and reads what comes back.
+Then it is `warren serve`. What the examples need is installed below target/workers.
 """
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -19,9 +18,9 @@ import uuid
 
 import pika
 
-from support import PATIENCE, ROOT, Process, environment, eventually, temporary_directory
+from deployment import BROKER, Deployment
+from support import ROOT, Process, Questions, client, environment, eventually, function, machine
 
-BROKER = os.environ.get("WARREN_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2F")
 EXAMPLES = ROOT / "examples/workers"
 # Rust is built from nothing, on a busy machine.
 INSTALLED_WITHIN = 1800
@@ -161,16 +160,26 @@ def installed(language, tools, lock):
     once, start = commands(language)
     version = hashlib.sha256((EXAMPLES / language / lock).read_bytes() + once.encode()).hexdigest()[:12]
     place = ROOT / "target/workers" / f"{language}-{version}"
-    shutil.copytree(EXAMPLES / language, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "target", "node_modules"))
+    made = shutil.ignore_patterns(".*", "target", "node_modules")
+    shutil.copytree(EXAMPLES / language, place, dirs_exist_ok=True, ignore=made)
     done = place / ".installed"
     if not done.exists():
         ran = subprocess.run(
-            ["bash", "-euc", once], cwd=place, env=environment(), capture_output=True, text=True, timeout=INSTALLED_WITHIN,
+            ["bash", "-euc", once], cwd=place, env=environment(), capture_output=True, text=True,
+            timeout=INSTALLED_WITHIN,
         )
         if ran.returncode != 0:
             raise AssertionError(f"failed to do what the README says:\n{once}\n{ran.stdout}{ran.stderr}")
         done.touch()
     return place, start
+
+
+def start(language, prefix, url=BROKER):
+    """A worker as a process, not yet connected."""
+    return Process(
+        ["bash", "-c", f"exec {language.start}"], language.place,
+        WARREN_AMQP_URL=url, WARREN_PREFIX=prefix, CARGO_TARGET_DIR=str(ROOT / "target/workers/cargo"),
+    )
 
 
 class Workers:
@@ -188,10 +197,7 @@ class Workers:
 
     def begin(self, url=BROKER):
         """A worker as a process, not yet connected."""
-        worker = Process(
-            ["bash", "-c", f"exec {self.start}"], self.place,
-            WARREN_AMQP_URL=url, WARREN_PREFIX=self.engine.prefix, CARGO_TARGET_DIR=str(ROOT / "target/workers/cargo"),
-        )
+        worker = start(self, self.engine.prefix, url)
         self.addCleanup(worker.end)
         return worker
 
@@ -321,15 +327,87 @@ class Together(unittest.TestCase):
         """Which they can only if all declare it alike."""
         engine = Engine()
         self.addCleanup(engine.close)
-        started = []
-        for kind in (Python, Node, Rust):
-            kind.setUpClass()
-            test = kind("test_it_answers_with_the_output")
-            test.engine = engine
-            self.addCleanup(test.doCleanups)
-            started.append(test.worker())
-        keys = [engine.request({"amount": number}) for number in range(30)]
-        for key in keys:
+        workers = []
+        for language in (Python, Node, Rust):
+            language.setUpClass()
+            workers.append(start(language, engine.prefix))
+            self.addCleanup(workers[-1].end)
+            workers[-1].says(TAKES, INSTALLED_WITHIN)
+        for key in [engine.request({"amount": number}) for number in range(30)]:
             self.assertEqual(engine.output(key)["payment"], key)
-        for worker in started:
+        for worker in workers:
             self.assertEqual(worker.end(signal.SIGTERM), 0, worker.printed())
+
+
+class WithWarren(Questions):
+    """State machines that call the function of a worker, run by `warren serve`."""
+
+    language = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.language.setUpClass()
+        cls.deployment = Deployment(cls.addClassCleanup)
+        _, endpoint = cls.deployment.serve()
+        cls.sfn = client(endpoint)
+
+    def worker(self):
+        worker = start(self.language, self.deployment.prefix)
+        self.addCleanup(worker.end)
+        worker.says(TAKES, INSTALLED_WITHIN)
+        return worker
+
+    def charge(self, order, **fields):
+        """An execution whose only task charges this order."""
+        charge = {"Type": "Task", "Resource": function("charge"), **fields}
+        name = f"{self.name()}-{len(fields)}"
+        return self.start(self.create(machine({"Charge": charge}), name=name), order)
+
+    def test_output_and_failure_come_back(self):
+        self.worker()
+        execution = self.charge({"amount": 30})
+        output = self.succeeds(execution)
+        self.assertEqual(output["charged"], 30)
+        self.assertRegex(output["payment"], r"^[0-9a-f-]{36}/r/\d+$")
+        self.assertEqual(self.types(execution)[2:-2], [
+            "LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionSucceeded",
+        ])
+        ended = self.ended(self.charge({"amount": 5000}))
+        cause = {"errorMessage": "the amount is over the limit of the card", "errorType": "CardDeclined"}
+        self.assertEqual((ended["error"], json.loads(ended["cause"])), ("CardDeclined", cause))
+
+    def test_other_names_of_the_function_reach_the_worker(self):
+        self.worker()
+        alias = self.charge({"amount": 1}, Resource="arn:aws:rpcmessage:local::function:charge")
+        self.assertEqual(self.succeeds(alias)["charged"], 1)
+        invoked = self.charge(
+            {"amount": 2}, Resource="arn:aws:states:::lambda:invoke",
+            Parameters={"FunctionName": "charge", "Payload.$": "$"},
+        )
+        self.assertEqual(self.succeeds(invoked)["Payload"]["charged"], 2)
+
+    def test_heartbeats_keep_a_long_task(self):
+        self.worker()
+        execution = self.charge({"amount": 1, "seconds": 8}, HeartbeatSeconds=4)
+        self.assertEqual(self.succeeds(execution)["charged"], 1)
+
+    def test_the_request_of_a_killed_worker_is_answered_by_another(self):
+        worker = self.worker()
+        execution = self.charge({"amount": 1, "seconds": 3})
+        self.event(execution, "LambdaFunctionStarted")
+        worker.end(signal.SIGKILL)
+        self.worker()
+        self.assertEqual(self.succeeds(execution)["charged"], 1)
+        self.assertEqual(self.types(execution).count("LambdaFunctionScheduled"), 1)
+
+
+class PythonWithWarren(WithWarren, unittest.TestCase):
+    language = Python
+
+
+class NodeWithWarren(WithWarren, unittest.TestCase):
+    language = Node
+
+
+class RustWithWarren(WithWarren, unittest.TestCase):
+    language = Rust
