@@ -338,6 +338,23 @@ class Together(unittest.TestCase):
         for worker in workers:
             self.assertEqual(worker.end(signal.SIGTERM), 0, worker.printed())
 
+    def test_the_guide_describes_the_queue_that_they_declare(self):
+        engine = Engine()
+        self.addCleanup(engine.close)
+        Python.setUpClass()
+        worker = start(Python, engine.prefix)
+        self.addCleanup(worker.end)
+        worker.says(TAKES)
+        _, _, table = (ROOT / "docs/guides/workers.md").read_text().partition("| argument | value |\n| --- | --- |\n")
+        rows = re.findall(r"^\| `(.+)` \| (.+) \|$", table.partition("\n\n")[0], re.MULTILINE)
+        values = {"the empty text": "", "`warren.poison`": f"{engine.prefix}poison"}
+        arguments = {
+            name: int(value) if value.isdigit() else values.get(value, value.strip("`")) for name, value in rows
+        }
+        self.assertEqual(len(arguments), 6)
+        # The broker refuses one that differs.
+        engine.channel.queue_declare(engine.queue, durable=True, arguments=arguments)
+
 
 class WithWarren(Questions):
     """State machines that call the function of a worker, run by `warren serve`."""
@@ -397,6 +414,20 @@ class WithWarren(Questions):
         self.event(execution, "LambdaFunctionStarted")
         worker.end(signal.SIGKILL)
         self.worker()
+        self.assertEqual(self.succeeds(execution)["charged"], 1)
+        self.assertEqual(self.types(execution).count("LambdaFunctionScheduled"), 1)
+
+    def test_a_request_outlives_the_engine_that_sent_it(self):
+        deployment = Deployment(self.addCleanup)
+        engine, endpoint = deployment.serve()
+        worker = start(self.language, deployment.prefix)
+        self.addCleanup(worker.end)
+        worker.says(TAKES)
+        self.sfn = client(endpoint)
+        execution = self.charge({"amount": 1, "seconds": 3})
+        self.event(execution, "LambdaFunctionStarted")
+        engine.end(signal.SIGKILL)
+        self.sfn = client(deployment.serve()[1])
         self.assertEqual(self.succeeds(execution)["charged"], 1)
         self.assertEqual(self.types(execution).count("LambdaFunctionScheduled"), 1)
 
