@@ -394,6 +394,7 @@ fn resources_are_known_or_refused() {
         LAMBDA,
         "arn:aws-cn:lambda:cn-north-1:123456789012:function:work:$LATEST",
         "arn:aws:lambda:us-east-1:123456789012:function:work:alias",
+        "arn:aws:rpcmessage:local::function:work",
         "arn:aws:states:eu-west-1:123456789012:activity:paint",
         SEND,
         "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
@@ -418,6 +419,8 @@ fn resources_are_known_or_refused() {
         "arn:aws:states:us-east-1:123456789012:activity:",
         "arn:aws:s3:::bucket",
         "arn:aws:lambda:us-east-1:123456789012:layer:x",
+        "arn:aws:rpcmessage:local::function:",
+        "arn:aws:rpcmessage:local::queue:work",
     ];
     for resource in unknown {
         let expected = format!(

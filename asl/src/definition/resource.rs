@@ -26,6 +26,8 @@ pub(super) fn parse(text: &str) -> Result<Resource, ResourceError> {
     match service {
         "states" if owned && named("activity:") => Ok(Resource::Activity { arn }),
         "lambda" if owned && named("function:") => Ok(Resource::Function { arn }),
+        // How an engine that spoke AMQP before this one named functions: it has no account and a region of its own.
+        "rpcmessage" if named("function:") => Ok(Resource::Function { arn }),
         "states" if region.is_empty() && account.is_empty() => {
             let (service, action, pattern) = integration(rest).ok_or(ResourceError::NotRecognized)?;
             let (service, action) = (service.to_owned(), action.to_owned());

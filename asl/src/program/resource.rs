@@ -12,7 +12,8 @@ pub enum Resource {
         /// As written.
         arn: String,
     },
-    /// `arn:…:lambda:R:A:function:NAME[:QUALIFIER]`: called with the input, answers the output.
+    /// `arn:…:lambda:R:A:function:NAME[:QUALIFIER]` or its alias `arn:…:rpcmessage:local::function:NAME`: called
+    /// with the input, answers the output.
     Function {
         /// As written.
         arn: String,

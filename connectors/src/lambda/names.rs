@@ -17,7 +17,8 @@ pub(super) struct FunctionName {
 impl FunctionName {
     /// Reads `name`, `function:name`, `ACCOUNT:function:name`, `REGION:ACCOUNT:function:name` or
     /// `arn:PARTITION:lambda:REGION:ACCOUNT:function:name`, each possibly with `:QUALIFIER`
-    /// (Lambda API reference, Invoke, `FunctionName`). `None` for anything else.
+    /// (Lambda API reference, Invoke, `FunctionName`), or `arn:PARTITION:rpcmessage:local::function:name`, an
+    /// alias of the last one at home. `None` for anything else.
     pub(super) fn parse(written: &str) -> Option<Self> {
         let segments: Vec<&str> = written.split(':').collect();
         let (before, rest) = match segments.iter().position(|segment| *segment == "function") {
@@ -29,6 +30,7 @@ impl FunctionName {
             [account] => (None, None, Some(account)),
             [region, account] => (None, Some(region), Some(account)),
             ["arn", partition, "lambda", region, account] => (Some(partition), Some(region), Some(account)),
+            ["arn", partition, "rpcmessage", _, _] => (Some(partition), None, None),
             _ => return None,
         };
         let (name, qualifier) = match *rest {
@@ -99,6 +101,7 @@ mod tests {
             "us-east-1:000000000000:function:resize",
             Some("arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST"),
         );
+        check("arn:aws:rpcmessage:local::function:resize", Some(&format!("{home}:$LATEST")));
         check(
             "arn:aws-cn:lambda:cn-north-1:000000000000:function:resize:PROD",
             Some("arn:aws-cn:lambda:cn-north-1:000000000000:function:resize:PROD"),
