@@ -29,6 +29,10 @@ pub async fn run(core: Arc<Core>, stop: CancellationToken) -> Result<(), broker:
             deliveries = consumer.next(PREFETCH) => deliveries?,
         };
         for delivery in &deliveries {
+            if has_expired(delivery) {
+                consumer.settle(vec![(delivery.tag, Settle::Acknowledge)]).await?;
+                continue;
+            }
             let reason = "it was delivered too often: engines that worked it died";
             while let Err(error) = core.put_aside(consumer.as_ref(), delivery, reason).await {
                 if let Unavailable::Broker(broker::Error::Cancelled) = error {
@@ -42,6 +46,11 @@ pub async fn run(core: Arc<Core>, stop: CancellationToken) -> Result<(), broker:
             }
         }
     }
+}
+
+/// Whether it was not taken in time, rather than too often: then nobody waits for it any more.
+fn has_expired(delivery: &Delivery) -> bool {
+    delivery.headers.get("x-first-death-reason").is_some_and(|reason| reason == "expired")
 }
 
 impl Core {

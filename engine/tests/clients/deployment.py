@@ -1,6 +1,6 @@
 """`warren serve` on a broker and a database server that are there, under names of its own.
 
-The broker is that of `$WARREN_TEST_AMQP_URL`, the database server that of `$WARREN_TEST_POSTGRES_URL`.
+The broker is that of `$WARREN_TEST_AMQP_URL`, the database server that of `$WARREN_TEST_DATABASE_URL`.
 """
 
 import os
@@ -18,7 +18,7 @@ import pika
 from support import PATIENCE, SERVES, WARREN, Process, environment, eventually, temporary_directory
 
 BROKER = os.environ.get("WARREN_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2F")
-DATABASES = os.environ.get("WARREN_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+DATABASES = os.environ.get("WARREN_TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
 def free_ports(count):
@@ -38,7 +38,7 @@ def psql(statement):
         capture_output=True, text=True, env=environment(), timeout=PATIENCE,
     )
     if ran.returncode != 0:
-        raise AssertionError(f"failed to do {statement!r} on the server of WARREN_TEST_POSTGRES_URL: {ran.stderr}")
+        raise AssertionError(f"failed to do {statement!r} on the server of WARREN_TEST_DATABASE_URL: {ran.stderr}")
 
 
 def of_broker(what):
