@@ -2,5 +2,6 @@
 
 pub mod amqp;
 pub mod in_process;
+pub mod postgres;
 pub mod sqlite;
 pub mod system_clock;

@@ -18,6 +18,7 @@ mod contract {
     pub mod broker;
     pub mod catalog;
     pub mod durability;
+    mod postgres;
     pub mod store_closes;
     pub mod store_commits;
     pub mod store_failures;
@@ -164,4 +165,34 @@ mod sqlite_in_a_file {
     store_closes::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_schedule::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     durability::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+}
+
+#[path = "support/postgres.rs"]
+mod postgres_server;
+
+mod postgres {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+
+    use crate::contract::world::{Adapter, Database};
+    use crate::contract::{
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule,
+    };
+    use crate::postgres_server::TestDatabase;
+
+    #[async_trait]
+    impl Adapter for TestDatabase {
+        async fn open(&self, history_events_max: u64) -> Arc<dyn Database> {
+            Arc::new(TestDatabase::open(self, history_events_max))
+        }
+    }
+
+    catalog::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_failures::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_closes::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_schedule::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    durability::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
 }
