@@ -18,6 +18,7 @@ mod contract {
     pub mod broker;
     pub mod catalog;
     pub mod durability;
+    mod postgres;
     pub mod store_closes;
     pub mod store_commits;
     pub mod store_failures;
@@ -36,6 +37,65 @@ mod in_process_broker {
     use crate::contract::broker;
 
     broker::promises_to!(tokio::test(start_paused = true), Arc::new(InProcess::new()));
+    broker::exact_promises_to!(tokio::test(start_paused = true), Arc::new(InProcess::new()));
+}
+
+#[path = "support/amqp.rs"]
+mod amqp;
+
+/// On a real broker: `WARREN_TEST_AMQP_URL` tells where it is.
+mod rabbitmq {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use engine::adapters::amqp::Amqp;
+    use engine::ports::broker::{Broker, Consumer, Error, Health, Publication, Published, Queue};
+
+    use crate::amqp::Prefix;
+    use crate::contract::broker;
+
+    /// Its queues are gone when the test is.
+    struct Swept {
+        amqp: Amqp,
+        _prefix: Prefix,
+    }
+
+    async fn swept() -> Arc<dyn Broker> {
+        let prefix = Prefix::new(&["orders"]);
+        let amqp = Amqp::open(prefix.config()).unwrap();
+        amqp.ready_within(Duration::from_secs(60)).await.unwrap();
+        Arc::new(Swept { amqp, _prefix: prefix })
+    }
+
+    #[async_trait]
+    impl Broker for Swept {
+        async fn declare(&self, queues: &[Queue]) -> Result<(), Error> {
+            self.amqp.declare(queues).await
+        }
+
+        async fn delete(&self, queue: &Queue) -> Result<(), Error> {
+            self.amqp.delete(queue).await
+        }
+
+        async fn publish(&self, batch: Vec<Publication>) -> Result<Vec<Published>, Error> {
+            self.amqp.publish(batch).await
+        }
+
+        async fn consume(&self, queue: &Queue, prefetch: usize) -> Result<Arc<dyn Consumer>, Error> {
+            self.amqp.consume(queue, prefetch).await
+        }
+
+        async fn ready(&self, queue: &Queue) -> Result<u64, Error> {
+            self.amqp.ready(queue).await
+        }
+
+        fn health(&self) -> Health {
+            self.amqp.health()
+        }
+    }
+
+    broker::promises_to!(tokio::test(flavor = "multi_thread", worker_threads = 2), swept().await);
 }
 
 mod sqlite_in_memory {
@@ -105,4 +165,34 @@ mod sqlite_in_a_file {
     store_closes::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_schedule::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     durability::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+}
+
+#[path = "support/postgres.rs"]
+mod postgres_server;
+
+mod postgres {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+
+    use crate::contract::world::{Adapter, Database};
+    use crate::contract::{
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule,
+    };
+    use crate::postgres_server::TestDatabase;
+
+    #[async_trait]
+    impl Adapter for TestDatabase {
+        async fn open(&self, history_events_max: u64) -> Arc<dyn Database> {
+            Arc::new(TestDatabase::open(self, history_events_max))
+        }
+    }
+
+    catalog::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_failures::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_closes::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_schedule::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    durability::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
 }

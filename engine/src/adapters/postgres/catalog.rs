@@ -1,0 +1,100 @@
+//! The reading half.
+
+use asl::branch::EventRef;
+use async_trait::async_trait;
+
+use super::{PostgresStore, ask, executions, history, machines};
+use crate::ids::{ExecutionId, MachineId, RevisionId};
+use crate::ports::catalog::{
+    Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
+};
+use crate::ports::store::Error;
+
+#[async_trait]
+impl Catalog for PostgresStore {
+    async fn create_machine(&self, machine: Machine) -> Result<Created<Machine>, Error> {
+        ask!(self, connection => machines::create(connection, machine))
+    }
+
+    async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error> {
+        ask!(self, connection => machines::update(connection, machine, revision))
+    }
+
+    async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error> {
+        ask!(self, connection => machines::delete(connection, machine))
+    }
+
+    async fn machine(&self, name: &str) -> Result<Option<Machine>, Error> {
+        ask!(self, connection => machines::find(connection, name))
+    }
+
+    async fn revision(&self, id: RevisionId) -> Result<Option<Revision>, Error> {
+        ask!(self, connection => machines::revision(connection, id))
+    }
+
+    async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
+        let after = machines::after(from)?;
+        ask!(self, connection => machines::list(connection, limit, after))
+    }
+
+    async fn create_activity(&self, activity: Activity) -> Result<Activity, Error> {
+        ask!(self, connection => machines::create_activity(connection, activity))
+    }
+
+    async fn delete_activity(&self, name: &str) -> Result<bool, Error> {
+        ask!(self, connection => machines::delete_activity(connection, name))
+    }
+
+    async fn activity(&self, name: &str) -> Result<Option<Activity>, Error> {
+        ask!(self, connection => machines::find_activity(connection, name))
+    }
+
+    async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {
+        let after = machines::after(from)?;
+        ask!(self, connection => machines::list_activities(connection, limit, after))
+    }
+
+    async fn execution(&self, machine_name: &str, name: &str) -> Result<Option<Execution>, Error> {
+        ask!(self, connection => executions::by_name(connection, machine_name, name))
+    }
+
+    async fn execution_by_id(&self, id: ExecutionId) -> Result<Option<Execution>, Error> {
+        ask!(self, connection => executions::by_id(connection, id))
+    }
+
+    async fn ends(&self, id: ExecutionId) -> Result<Option<Ends>, Error> {
+        ask!(self, connection => history::ends(connection, id))
+    }
+
+    async fn executions(
+        &self,
+        filter: &ExecutionFilter,
+        limit: u32,
+        from: Option<&str>,
+    ) -> Result<Page<Execution>, Error> {
+        let below = executions::below(from)?;
+        ask!(self, connection => executions::list(connection, filter, limit, below))
+    }
+
+    async fn running(&self) -> Result<u64, Error> {
+        ask!(self, connection => executions::running(connection))
+    }
+
+    async fn history(
+        &self,
+        id: ExecutionId,
+        from: u64,
+        limit: u32,
+        reverse: bool,
+    ) -> Result<Vec<NumberedRow>, Error> {
+        ask!(self, connection => history::page(connection, id, from, limit, reverse))
+    }
+
+    async fn history_events(&self, id: ExecutionId) -> Result<u64, Error> {
+        ask!(self, connection => history::recorded(connection, id))
+    }
+
+    async fn event_ids(&self, id: ExecutionId, events: &[EventRef]) -> Result<Vec<Option<u64>>, Error> {
+        ask!(self, connection => history::ids(connection, id, events))
+    }
+}

@@ -1,0 +1,395 @@
+//! Execution rows: made, closed, listed.
+
+use std::collections::HashSet;
+
+use asl::branch::BranchPath;
+use asl::data::timestamp::Timestamp;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection, Row as _, query};
+use uuid::Uuid;
+
+use super::commit::statement::{now, place_bits};
+use super::commit::{Answered, remove_all};
+use super::failure::{Fault, corrupt};
+use super::history;
+use super::rows::{Id, id, maybe_time, narrow, number, signed, time};
+use crate::ids::{ExecutionId, MachineId, RevisionId, Stamp};
+use crate::ports::catalog::{Execution, ExecutionFilter, Page};
+use crate::ports::store::{Closing, ExecutionStatus, Fence, Last, NewExecution, OnClose, Open, Started};
+
+/// How long after a commit that no delivery stands behind the scheduler looks after its row.
+pub(super) const OUTBOX_MILLISECONDS: i64 = 10_000;
+
+pub(super) fn status_number(status: ExecutionStatus) -> i16 {
+    match status {
+        ExecutionStatus::Running => 0,
+        ExecutionStatus::Succeeded => 1,
+        ExecutionStatus::Failed => 2,
+        ExecutionStatus::TimedOut => 3,
+        ExecutionStatus::Aborted => 4,
+    }
+}
+
+fn status(number: i16) -> Result<ExecutionStatus, Fault> {
+    Ok(match number {
+        0 => ExecutionStatus::Running,
+        1 => ExecutionStatus::Succeeded,
+        2 => ExecutionStatus::Failed,
+        3 => ExecutionStatus::TimedOut,
+        4 => ExecutionStatus::Aborted,
+        _ => return Err(corrupt(format_args!("{number} is no status"))),
+    })
+}
+
+/// Makes executions that were asked for together. See [`Store::start`](crate::ports::store::Store::start).
+pub(super) fn run_starts<'a>(
+    connection: &'a mut PgConnection,
+    executions: &'a [&'a NewExecution],
+) -> BoxFuture<'a, Result<Answered<Started>, Fault>> {
+    start(connection, executions).boxed()
+}
+
+async fn start(
+    connection: &mut PgConnection,
+    executions: &[&NewExecution],
+) -> Result<Answered<Started>, Fault> {
+    let stamps: Vec<_> = executions.iter().map(|_| Stamp::draw()).collect();
+    let wanted: Vec<_> = executions.iter().copied().zip(stamps.iter().copied()).collect();
+    let (made, now) = if executions.iter().any(|execution| is_named(execution)) {
+        // Names first, in one order for all, so that two that want the same ones wait and do not meet.
+        let mut transaction = connection.begin().await?;
+        let winners = take_names(&mut transaction, executions).await?;
+        let holds = |execution: &NewExecution| !is_named(execution) || winners.contains(&execution.id);
+        let wanted: Vec<_> = wanted.iter().copied().filter(|(execution, _)| holds(execution)).collect();
+        let done = insert(&mut transaction, &wanted).await?;
+        // A name without an execution must not stay.
+        drop_names(&mut transaction, executions, &winners, &done.0).await?;
+        transaction.commit().await?;
+        done
+    } else {
+        insert(connection, &wanted).await?
+    };
+    let mut answers = Vec::new();
+    for (execution, stamp) in wanted {
+        answers.push(match made.contains(&execution.id) {
+            true => Started::Created(Fence { seq: 0, stamp }),
+            false => holder(connection, execution).await?,
+        });
+    }
+    Ok(Answered { answers, now: Some(now) })
+}
+
+/// Whether the caller gave the name.
+fn is_named(execution: &NewExecution) -> bool {
+    execution.name != execution.id.to_string()
+}
+
+/// Takes the names that are free. Answers who has got one.
+async fn take_names(
+    connection: &mut PgConnection,
+    executions: &[&NewExecution],
+) -> Result<HashSet<ExecutionId>, Fault> {
+    // A name may be another execution's made-up one.
+    const TAKE: &str = "
+        INSERT INTO execution_names (machine_name, name, machine, execution)
+        SELECT i.machine_name, i.name, i.machine, i.execution
+        FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[])
+             AS i(machine_name, name, machine, execution, made_up)
+        WHERE NOT EXISTS (SELECT FROM executions x WHERE x.id = i.made_up AND x.machine = i.machine
+                          AND x.name = i.name)
+        ORDER BY i.machine_name, i.name, i.machine
+        ON CONFLICT DO NOTHING RETURNING execution";
+    let named: Vec<_> = executions.iter().filter(|execution| is_named(execution)).collect();
+    let take = query(TAKE)
+        .bind(named.iter().map(|execution| execution.machine_name.as_str()).collect::<Vec<_>>())
+        .bind(named.iter().map(|execution| execution.name.as_str()).collect::<Vec<_>>())
+        .bind(named.iter().map(|execution| Id(execution.machine.0)).collect::<Vec<_>>())
+        .bind(named.iter().map(|execution| Id(execution.id.0)).collect::<Vec<_>>())
+        .bind(named.iter().map(|execution| made_up(&execution.name).map(Id)).collect::<Vec<_>>());
+    let taken = take.fetch_all(connection).await?;
+    taken.iter().map(|row| Ok(ExecutionId(id(row, 0)?))).collect()
+}
+
+/// The execution whose made-up name this would be.
+fn made_up(name: &str) -> Option<Uuid> {
+    name.parse::<ExecutionId>().ok().filter(|id| id.to_string() == name).map(|id| id.0)
+}
+
+async fn drop_names(
+    connection: &mut PgConnection,
+    executions: &[&NewExecution],
+    winners: &HashSet<ExecutionId>,
+    made: &HashSet<ExecutionId>,
+) -> Result<(), Fault> {
+    const DROP: &str = "
+        DELETE FROM execution_names n USING unnest($1::text[], $2::text[], $3::uuid[]) AS i(machine_name, name, machine)
+        WHERE n.machine_name = i.machine_name AND n.name = i.name AND n.machine = i.machine";
+    let lost = |execution: &&&NewExecution| winners.contains(&execution.id) && !made.contains(&execution.id);
+    let lost: Vec<_> = executions.iter().filter(lost).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let names = query(DROP)
+        .bind(lost.iter().map(|execution| execution.machine_name.as_str()).collect::<Vec<_>>())
+        .bind(lost.iter().map(|execution| execution.name.as_str()).collect::<Vec<_>>())
+        .bind(lost.iter().map(|execution| Id(execution.machine.0)).collect::<Vec<_>>());
+    names.execute(connection).await?;
+    Ok(())
+}
+
+/// Makes those whose machine is there and that are not made yet. Answers which, and the time.
+async fn insert(
+    connection: &mut PgConnection,
+    wanted: &[(&NewExecution, Stamp)],
+) -> Result<(HashSet<ExecutionId>, Timestamp), Fault> {
+    const INSERT: &str = concat!(
+        "WITH clock AS MATERIALIZED (SELECT ",
+        now!(),
+        " AS ms, pg_current_xact_id()::text::bigint << ",
+        place_bits!(),
+        " AS base), fresh AS MATERIALIZED (SELECT i.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], ",
+        "$5::text[], $6::bytea[], $7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::bytea[]) ",
+        "AS i(id, machine, revision, machine_name, name, input_hash, started_at, deadline, stamp, count, body) ",
+        "JOIN machines m ON m.id = i.machine WHERE NOT EXISTS (SELECT FROM executions x WHERE x.id = i.id)), ",
+        "made AS (INSERT INTO executions (id, machine, revision, started_at, deadline, status, machine_name, name, ",
+        "input_hash) SELECT id, machine, revision, started_at, deadline, 0, machine_name, name, input_hash ",
+        "FROM fresh), roots AS (INSERT INTO branches (execution, branch, seq, stamp, phase, moved_at, due, before, ",
+        "events, below) SELECT f.id, 'r', 0, f.stamp, 0, c.ms, c.ms + $12::bigint, 0, f.count, 0 ",
+        "FROM fresh f, clock c), ",
+        "first AS (INSERT INTO history (execution, branch, seq, pos, count, body) ",
+        "SELECT f.id, 'r', 0, c.base, f.count, f.body FROM fresh f, clock c) ",
+        "SELECT coalesce(array_agg(f.id), '{}'), (SELECT ms FROM clock) FROM fresh f"
+    );
+    let times = |of: fn(&NewExecution) -> Option<Timestamp>| {
+        wanted.iter().map(|(new, _)| of(new).map(Timestamp::milliseconds)).collect::<Vec<_>>()
+    };
+    let insert = query(INSERT)
+        .bind(wanted.iter().map(|(new, _)| Id(new.id.0)).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(new, _)| Id(new.machine.0)).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(new, _)| Id(new.revision.0)).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(new, _)| new.machine_name.as_str()).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(new, _)| new.name.as_str()).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(new, _)| new.input_hash.as_slice()).collect::<Vec<_>>())
+        .bind(times(|new| Some(new.started_at)))
+        .bind(times(|new| new.deadline))
+        .bind(wanted.iter().map(|(_, stamp)| narrow(stamp.0)).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(new, _)| i32::from(new.history.events)).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(new, _)| &*new.history.body).collect::<Vec<_>>())
+        .bind(OUTBOX_MILLISECONDS);
+    let row = insert.fetch_one(connection).await?;
+    let made = row.try_get::<Vec<Id>, _>(0)?;
+    Ok((made.into_iter().map(|id| ExecutionId(id.0)).collect(), time(&row, 1)?))
+}
+
+/// Who has the name of an execution that was not made; itself, if it was made before.
+async fn holder(connection: &mut PgConnection, execution: &NewExecution) -> Result<Started, Fault> {
+    const HOLDER: &str = "
+        SELECT x.id, x.input_hash, x.status, x.started_at FROM executions x WHERE x.machine = $3 AND x.id IN (
+            SELECT n.execution FROM execution_names n
+            WHERE n.machine_name = $1 AND n.name = $2 AND n.machine = $3
+            UNION ALL SELECT $4::uuid UNION ALL SELECT $5::uuid) LIMIT 1";
+    let holder = query(HOLDER)
+        .bind(&execution.machine_name)
+        .bind(&execution.name)
+        .bind(Id(execution.machine.0))
+        .bind(Id(execution.id.0))
+        .bind(made_up(&execution.name).map(Id));
+    if let Some(row) = holder.fetch_optional(&mut *connection).await? {
+        let hash: &[u8] = row.try_get(1)?;
+        return Ok(Started::NameTaken {
+            id: ExecutionId(id(&row, 0)?),
+            input_hash: hash.try_into().map_err(corrupt)?,
+            status: status(number(&row, 2)?)?,
+            started_at: time(&row, 3)?,
+        });
+    }
+    let machine = query("SELECT FROM machines WHERE id = $1").bind(Id(execution.machine.0));
+    match machine.fetch_optional(connection).await? {
+        None => Ok(Started::NoMachine),
+        Some(_) => Err(Fault::Unknown("the name was given up while it was asked for".to_owned())),
+    }
+}
+
+/// See [`Store::close`](crate::ports::store::Store::close).
+pub(super) async fn close(
+    connection: &mut PgConnection,
+    execution: ExecutionId,
+    decide: OnClose,
+) -> Result<bool, Fault> {
+    const RUNS: &str = "SELECT FROM executions WHERE id = $1 AND status = 0 FOR UPDATE";
+    let mut transaction = connection.begin().await?;
+    let removed = remove_all(&mut transaction, execution).await?;
+    let runs = query(RUNS).bind(Id(execution.0)).fetch_optional(&mut *transaction).await?.is_some();
+    if !runs {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    let root = removed.into_iter().map(|(row, _)| row).find(|row| row.key.branch.is_root());
+    let root = root.ok_or_else(|| corrupt(format_args!("running {execution} has no root")))?;
+    let body = history::body(&mut transaction, &root.key, root.fence.seq).await?;
+    let body = body.ok_or_else(|| corrupt(format_args!("the root of {execution} has no history")))?;
+    let (after, events) = history::end(&mut transaction, execution).await?;
+    match decide(Open { root: root.stored(body), events }) {
+        None => {
+            transaction.rollback().await?;
+            Ok(false)
+        }
+        Some(last) => {
+            append(&mut transaction, execution, &last, after).await?;
+            put(&mut transaction, execution, &last.closing).await?;
+            transaction.commit().await?;
+            Ok(true)
+        }
+    }
+}
+
+/// Appends rows after all that are there, in their order.
+async fn append(
+    connection: &mut PgConnection,
+    execution: ExecutionId,
+    last: &Last,
+    after: i64,
+) -> Result<(), Fault> {
+    const APPEND: &str = concat!(
+        "INSERT INTO history (execution, branch, seq, pos, count, body) SELECT $1, i.branch, i.seq, ",
+        "greatest($2, pg_current_xact_id()::text::bigint << ",
+        place_bits!(),
+        ") + i.place, i.count, i.body FROM unnest($3::text[], $4::int[], $5::int[], $6::bytea[]) WITH ORDINALITY ",
+        "AS i(branch, seq, count, body, place)"
+    );
+    let rows = &last.rows;
+    let append = query(APPEND)
+        .bind(Id(execution.0))
+        .bind(after)
+        .bind(rows.iter().map(|(branch, _, _)| branch.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, seq, _)| narrow(*seq)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, row)| i32::from(row.events)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, _, row)| &*row.body).collect::<Vec<_>>());
+    append.execute(connection).await?;
+    Ok(())
+}
+
+async fn put(connection: &mut PgConnection, execution: ExecutionId, closing: &Closing) -> Result<(), Fault> {
+    const CLOSE: &str = "UPDATE executions SET status = $2, stopped_at = $3, error = $4 WHERE id = $1";
+    let close = query(CLOSE)
+        .bind(Id(execution.0))
+        .bind(status_number(closing.status))
+        .bind(closing.at.milliseconds())
+        .bind(closing.error.as_deref());
+    close.execute(connection).await?;
+    Ok(())
+}
+
+/// See [`Store::overdue`](crate::ports::store::Store::overdue).
+pub(super) async fn overdue(
+    connection: &mut PgConnection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<ExecutionId>, Fault> {
+    const OVERDUE: &str =
+        "SELECT id FROM executions WHERE status = 0 AND deadline <= $1 ORDER BY deadline LIMIT $2";
+    let overdue = query(OVERDUE).bind(now.milliseconds()).bind(i64::from(limit));
+    overdue.fetch_all(connection).await?.iter().map(|row| Ok(ExecutionId(id(row, 0)?))).collect()
+}
+
+/// Running executions: as many as there are roots.
+pub(super) async fn running(connection: &mut PgConnection) -> Result<u64, Fault> {
+    let count = query("SELECT count(*) FROM branches WHERE branch = $1").bind(BranchPath::root().to_string());
+    number(&count.fetch_one(connection).await?, 0)
+}
+
+macro_rules! execution_columns {
+    () => {
+        "SELECT x.id, x.machine, x.machine_name, x.revision, x.name, x.status, x.started_at, x.stopped_at, x.error \
+         FROM executions x "
+    };
+}
+
+fn decode(row: &PgRow) -> Result<Execution, Fault> {
+    Ok(Execution {
+        id: ExecutionId(id(row, 0)?),
+        machine: MachineId(id(row, 1)?),
+        machine_name: row.try_get(2)?,
+        revision: RevisionId(id(row, 3)?),
+        name: row.try_get(4)?,
+        status: status(number(row, 5)?)?,
+        started_at: time(row, 6)?,
+        stopped_at: maybe_time(row, 7)?,
+        error: row.try_get(8)?,
+    })
+}
+
+/// The execution with these names. A machine made again under its old name may have used a name again: the
+/// newest counts.
+pub(super) async fn by_name(
+    connection: &mut PgConnection,
+    machine_name: &str,
+    name: &str,
+) -> Result<Option<Execution>, Fault> {
+    const BY_NAME: &str = concat!(
+        execution_columns!(),
+        "WHERE x.machine_name = $1 AND x.name = $2 AND x.id IN (SELECT n.execution FROM execution_names n ",
+        "WHERE n.machine_name = $1 AND n.name = $2 UNION ALL SELECT $3::uuid) ",
+        "ORDER BY x.started_at DESC, x.id DESC LIMIT 1"
+    );
+    let find = query(BY_NAME).bind(machine_name).bind(name).bind(made_up(name).map(Id));
+    find.fetch_optional(connection).await?.as_ref().map(decode).transpose()
+}
+
+/// The execution with this id.
+pub(super) async fn by_id(
+    connection: &mut PgConnection,
+    execution: ExecutionId,
+) -> Result<Option<Execution>, Fault> {
+    const BY_ID: &str = concat!(execution_columns!(), "WHERE x.id = $1");
+    let found = query(BY_ID).bind(Id(execution.0)).fetch_optional(connection).await?;
+    found.as_ref().map(decode).transpose()
+}
+
+/// See [`Catalog::executions`](crate::ports::catalog::Catalog::executions). A page begins below an id, so
+/// later starts, which have higher ids, shift nothing.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    filter: &ExecutionFilter,
+    limit: u32,
+    below: ExecutionId,
+) -> Result<Page<Execution>, Fault> {
+    const ALL: &str =
+        concat!(execution_columns!(), "WHERE x.machine = $1 AND x.id < $2 ORDER BY x.id DESC LIMIT $3");
+    const WITH_STATUS: &str = concat!(
+        execution_columns!(),
+        "WHERE x.machine = $1 AND x.id < $2 AND x.status = $4 ORDER BY x.id DESC LIMIT $3"
+    );
+    // One more than asked tells whether there is a next page.
+    let statement = if filter.status.is_some() { WITH_STATUS } else { ALL };
+    let mut list =
+        query(statement).bind(Id(filter.machine.0)).bind(Id(below.0)).bind(signed(u64::from(limit) + 1));
+    if let Some(status) = filter.status {
+        list = list.bind(status_number(status));
+    }
+    let found = list.fetch_all(connection).await?;
+    let items = found.iter().map(decode).collect::<Result<_, _>>()?;
+    Ok(page(items, limit, |execution| execution.id.to_string()))
+}
+
+/// Where a list of executions goes on.
+pub(super) fn below(from: Option<&str>) -> Result<ExecutionId, Fault> {
+    let parse = |from: &str| from.parse().map_err(|_| unreadable(from));
+    from.map_or(Ok(ExecutionId(Uuid::max())), parse)
+}
+
+/// Cuts off the one item that was read to see whether there are more.
+pub(super) fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> String) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(place);
+    Page { items, next }
+}
+
+/// For a place in a list that no page of ours named.
+pub(super) fn unreadable(place: &str) -> Fault {
+    corrupt(format_args!("'{place}' is no place in a list"))
+}

@@ -1,0 +1,214 @@
+//! State machines, their revisions, and activities.
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection, Row as _, query};
+
+use super::executions::{page, unreadable};
+use super::failure::{Fault, corrupt};
+use super::rows::{Id, id, number, signed, time};
+use crate::ids::{MachineId, RevisionId};
+use crate::ports::catalog::{Activity, Created, Machine, Page, Revision, WorkflowType};
+
+/// The columns of a revision `r`, in the order [`decode_revision`] reads them.
+macro_rules! revision_columns {
+    () => {
+        "r.id, r.initial, r.definition, r.role_arn, r.settings, r.created_at"
+    };
+}
+/// The columns of a machine `m` behind those of its revision.
+macro_rules! machine_columns {
+    () => {
+        concat!(
+            "SELECT ",
+            revision_columns!(),
+            ", m.id, m.name, m.workflow_type, m.created_at, m.made",
+            " FROM machines m JOIN revisions r ON r.id = m.revision "
+        )
+    };
+}
+
+fn type_name(workflow_type: WorkflowType) -> &'static str {
+    match workflow_type {
+        WorkflowType::Standard => "STANDARD",
+        WorkflowType::Express => "EXPRESS",
+    }
+}
+
+fn workflow_type(name: &str) -> Result<WorkflowType, Fault> {
+    match name {
+        "STANDARD" => Ok(WorkflowType::Standard),
+        "EXPRESS" => Ok(WorkflowType::Express),
+        other => Err(corrupt(format_args!("'{other}' is no workflow type"))),
+    }
+}
+
+fn decode_revision(row: &PgRow) -> Result<Revision, Fault> {
+    Ok(Revision {
+        id: RevisionId(id(row, 0)?),
+        initial: row.try_get(1)?,
+        definition: row.try_get(2)?,
+        role_arn: row.try_get(3)?,
+        settings: row.try_get(4)?,
+        created_at: time(row, 5)?,
+    })
+}
+
+fn decode_machine(row: &PgRow) -> Result<Machine, Fault> {
+    Ok(Machine {
+        id: MachineId(id(row, 6)?),
+        name: row.try_get(7)?,
+        workflow_type: workflow_type(row.try_get(8)?)?,
+        created_at: time(row, 9)?,
+        revision: decode_revision(row)?,
+    })
+}
+
+pub(super) async fn create(
+    connection: &mut PgConnection,
+    machine: Machine,
+) -> Result<Created<Machine>, Fault> {
+    const INSERT: &str = "
+        INSERT INTO machines (id, name, workflow_type, created_at, revision) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (name) DO NOTHING";
+    let mut transaction = connection.begin().await?;
+    let insert = query(INSERT)
+        .bind(Id(machine.id.0))
+        .bind(&machine.name)
+        .bind(type_name(machine.workflow_type))
+        .bind(machine.created_at.milliseconds())
+        .bind(Id(machine.revision.id.0));
+    if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
+        let taken = find(&mut transaction, &machine.name).await?;
+        transaction.rollback().await?;
+        return taken.map(Created::Exists).ok_or_else(|| given_up(&machine.name));
+    }
+    add_revision(&mut transaction, machine.id, machine.revision).await?;
+    transaction.commit().await?;
+    Ok(Created::New)
+}
+
+/// For a name that was taken when it was asked for and free when its holder was.
+fn given_up(name: &str) -> Fault {
+    Fault::Unknown(format!("'{name}' was given up while it was asked for"))
+}
+
+async fn add_revision(
+    connection: &mut PgConnection,
+    machine: MachineId,
+    revision: Revision,
+) -> Result<(), Fault> {
+    const INSERT: &str = "
+        INSERT INTO revisions (id, machine, initial, definition, role_arn, settings, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let insert = query(INSERT)
+        .bind(Id(revision.id.0))
+        .bind(Id(machine.0))
+        .bind(revision.initial)
+        .bind(revision.definition)
+        .bind(revision.role_arn)
+        .bind(revision.settings)
+        .bind(revision.created_at.milliseconds());
+    insert.execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn update(
+    connection: &mut PgConnection,
+    machine: MachineId,
+    revision: Revision,
+) -> Result<bool, Fault> {
+    let mut transaction = connection.begin().await?;
+    let point = query("UPDATE machines SET revision = $2 WHERE id = $1");
+    let point = point.bind(Id(machine.0)).bind(Id(revision.id.0));
+    let there = point.execute(&mut *transaction).await?.rows_affected() > 0;
+    if there {
+        add_revision(&mut transaction, machine, revision).await?;
+    }
+    transaction.commit().await?;
+    Ok(there)
+}
+
+pub(super) async fn delete(connection: &mut PgConnection, machine: MachineId) -> Result<bool, Fault> {
+    let delete = query("DELETE FROM machines WHERE id = $1").bind(Id(machine.0));
+    Ok(delete.execute(connection).await?.rows_affected() > 0)
+}
+
+pub(super) async fn find(connection: &mut PgConnection, name: &str) -> Result<Option<Machine>, Fault> {
+    const FIND: &str = concat!(machine_columns!(), "WHERE m.name = $1");
+    let found = query(FIND).bind(name.to_owned()).fetch_optional(connection).await?;
+    found.as_ref().map(decode_machine).transpose()
+}
+
+pub(super) async fn revision(
+    connection: &mut PgConnection,
+    id: RevisionId,
+) -> Result<Option<Revision>, Fault> {
+    const FIND: &str = concat!("SELECT ", revision_columns!(), " FROM revisions r WHERE r.id = $1");
+    let found = query(FIND).bind(Id(id.0)).fetch_optional(connection).await?;
+    found.as_ref().map(decode_revision).transpose()
+}
+
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    limit: u32,
+    after: i64,
+) -> Result<Page<Machine>, Fault> {
+    const LIST: &str = concat!(machine_columns!(), "WHERE m.made > $1 ORDER BY m.made LIMIT $2");
+    let list = query(LIST).bind(after).bind(signed(u64::from(limit) + 1));
+    let found = list.fetch_all(connection).await?;
+    let numbered = |row| Ok((number::<i64>(row, 10)?, decode_machine(row)?));
+    let items = found.iter().map(numbered).collect::<Result<Vec<_>, Fault>>()?;
+    Ok(without_numbers(page(items, limit, |(made, _)| made.to_string())))
+}
+
+/// Where a list goes on: the number of the last item of the page before.
+pub(super) fn after(from: Option<&str>) -> Result<i64, Fault> {
+    from.map_or(Ok(0), |from| from.parse().map_err(|_| unreadable(from)))
+}
+
+fn without_numbers<T>(page: Page<(i64, T)>) -> Page<T> {
+    Page { items: page.items.into_iter().map(|(_, item)| item).collect(), next: page.next }
+}
+
+fn decode_activity(row: &PgRow) -> Result<Activity, Fault> {
+    Ok(Activity { name: row.try_get(0)?, created_at: time(row, 1)? })
+}
+
+pub(super) async fn create_activity(
+    connection: &mut PgConnection,
+    activity: Activity,
+) -> Result<Activity, Fault> {
+    const INSERT: &str = "INSERT INTO activities (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    let insert = query(INSERT).bind(&activity.name).bind(activity.created_at.milliseconds());
+    if insert.execute(&mut *connection).await?.rows_affected() > 0 {
+        return Ok(activity);
+    }
+    find_activity(connection, &activity.name).await?.ok_or_else(|| given_up(&activity.name))
+}
+
+pub(super) async fn delete_activity(connection: &mut PgConnection, name: &str) -> Result<bool, Fault> {
+    let delete = query("DELETE FROM activities WHERE name = $1").bind(name.to_owned());
+    Ok(delete.execute(connection).await?.rows_affected() > 0)
+}
+
+pub(super) async fn find_activity(
+    connection: &mut PgConnection,
+    name: &str,
+) -> Result<Option<Activity>, Fault> {
+    const FIND: &str = "SELECT name, created_at FROM activities WHERE name = $1";
+    let found = query(FIND).bind(name.to_owned()).fetch_optional(connection).await?;
+    found.as_ref().map(decode_activity).transpose()
+}
+
+pub(super) async fn list_activities(
+    connection: &mut PgConnection,
+    limit: u32,
+    after: i64,
+) -> Result<Page<Activity>, Fault> {
+    const LIST: &str = "SELECT name, created_at, made FROM activities WHERE made > $1 ORDER BY made LIMIT $2";
+    let list = query(LIST).bind(after).bind(signed(u64::from(limit) + 1));
+    let found = list.fetch_all(connection).await?;
+    let numbered = |row| Ok((number::<i64>(row, 2)?, decode_activity(row)?));
+    let items = found.iter().map(numbered).collect::<Result<Vec<_>, Fault>>()?;
+    Ok(without_numbers(page(items, limit, |(made, _)| made.to_string())))
+}

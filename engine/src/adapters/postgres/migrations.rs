@@ -1,0 +1,51 @@
+//! The schema, brought up to date. Migrations only ever add to those before.
+//!
+//! Several instances may begin at once: each waits for the one before it. The lock belongs to a transaction,
+//! so that it works behind a pooler and goes with an instance that dies; each migration commits by itself
+//! within, on the connection that holds the lock.
+
+use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, SqlSafeStr, query};
+
+use super::failure::{Fault, corrupt};
+
+/// Names the lock: `warren`, as a number.
+pub(super) const LOCK: i64 = 0x7761_7272_656e;
+
+/// Applies what is missing. Answers how many that were.
+pub(super) async fn run(connection: &mut PgConnection) -> Result<u32, Fault> {
+    let mut transaction = connection.begin().await?;
+    // Another instance may take its time.
+    query("SET LOCAL lock_timeout = '60s'").execute(&mut *transaction).await?;
+    query("SET LOCAL statement_timeout = '600s'").execute(&mut *transaction).await?;
+    query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+    let before = applied(&mut transaction).await?;
+    let mut migrator = Migrator::with_migrations(migrations());
+    // The lock is held already, and not by the session.
+    migrator.set_locking(false);
+    migrator.run_direct(None, &mut *transaction, false).await.map_err(fault)?;
+    let after = applied(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX))
+}
+
+fn migrations() -> Vec<Migration> {
+    let tables = include_str!("../../../../schemas/postgres/0001_tables.sql").into_sql_str();
+    vec![Migration::new(1, "tables".into(), MigrationType::Simple, tables, false)]
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<usize, Fault> {
+    const TABLE: &str = "_sqlx_migrations";
+    connection.ensure_migrations_table(TABLE).await.map_err(fault)?;
+    Ok(connection.list_applied_migrations(TABLE).await.map_err(fault)?.len())
+}
+
+fn fault(error: sqlx::migrate::MigrateError) -> Fault {
+    match error {
+        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+            Fault::from(error)
+        }
+        other => corrupt(other),
+    }
+}
