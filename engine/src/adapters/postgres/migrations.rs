@@ -6,7 +6,7 @@
 
 use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection, SqlSafeStr, query};
+use sqlx::{Connection, Row as _, SqlSafeStr, query};
 
 use super::failure::{Fault, corrupt};
 
@@ -30,6 +30,18 @@ pub(super) async fn run(connection: &mut PgConnection) -> Result<u32, Fault> {
     Ok(u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX))
 }
 
+/// How many are missing.
+pub(super) async fn pending(connection: &mut PgConnection) -> Result<u32, Fault> {
+    let known =
+        query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    let done = if known.try_get(0)? {
+        connection.list_applied_migrations("_sqlx_migrations").await.map_err(fault)?.len()
+    } else {
+        0
+    };
+    Ok(u32::try_from(migrations().len().saturating_sub(done)).unwrap_or(u32::MAX))
+}
+
 fn migrations() -> Vec<Migration> {
     let tables = include_str!("../../../../schemas/postgres/0001_tables.sql").into_sql_str();
     vec![Migration::new(1, "tables".into(), MigrationType::Simple, tables, false)]
@@ -43,9 +55,8 @@ async fn applied(connection: &mut PgConnection) -> Result<usize, Fault> {
 
 fn fault(error: sqlx::migrate::MigrateError) -> Fault {
     match error {
-        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
-            Fault::from(error)
-        }
+        sqlx::migrate::MigrateError::Execute(error)
+        | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => Fault::from(error),
         other => corrupt(other),
     }
 }
