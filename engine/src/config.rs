@@ -388,4 +388,26 @@ mod tests {
         let written = read(&defaults, &[]).unwrap();
         assert_eq!(format!("{written:?}"), format!("{:?}", Config::default()));
     }
+
+    #[test]
+    fn the_guide_lists_every_key_as_the_schema_does() {
+        let schema = include_str!("../../schemas/config/warren.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        let guide = include_str!("../../docs/guides/configuration.md");
+        let listed: Vec<&str> = guide.lines().filter(|line| line.starts_with("| `")).collect();
+        let mut expected = Vec::new();
+        for (section, content) in schema["properties"].as_object().unwrap() {
+            for (key, property) in content["properties"].as_object().unwrap() {
+                let default = match &property["default"] {
+                    serde_json::Value::Null => "not set".to_owned(),
+                    serde_json::Value::String(text) => format!("`{text}`"),
+                    other => format!("`{other}`"),
+                };
+                let variable = format!("WARREN__{section}__{key}").to_uppercase();
+                let meaning = property["description"].as_str().unwrap();
+                expected.push(format!("| `{section}.{key}` | `{variable}` | {default} | {meaning} |"));
+            }
+        }
+        assert_eq!(listed, expected);
+    }
 }

@@ -167,6 +167,16 @@ fn no_file_names_the_machine_it_was_written_on() {
     }
 }
 
+/// Two providers of cryptography in one program make TLS panic at its first use.
+#[test]
+fn one_provider_of_cryptography_is_linked() {
+    let arguments = ["tree", "--offline", "--workspace", "--edges", "normal", "--invert", "ring"];
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    let output = cargo.args(arguments).current_dir(root()).output().unwrap();
+    let users = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && users.is_empty(), "ring is used by {users}");
+}
+
 #[test]
 fn crates_come_from_the_public_registry() {
     let public = "registry+https://github.com/rust-lang/crates.io-index";

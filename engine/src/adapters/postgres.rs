@@ -113,6 +113,11 @@ impl PostgresStore {
         Ok(applied)
     }
 
+    /// How many migrations the schema is behind. Changes nothing.
+    pub async fn migrations_pending(&self) -> Result<u32, Error> {
+        ask!(self, connection => migrations::pending(connection))
+    }
+
     /// Makes the partitions that will be needed. Once at the start and then at least daily.
     pub async fn prepare_partitions(&self) -> Result<(), Error> {
         ask!(self, connection => partitions::prepare(connection))

@@ -7,8 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::{Output, Tone};
-use super::outside::Outside;
-use super::{Error, Exit};
+use super::{Error, Exit, outside};
 use crate::config::Config;
 
 /// What `warren migrate` is told.
@@ -21,10 +20,10 @@ pub struct MigrateArgs {
 
 /// Brings the tables up to date.
 pub async fn run(config: Config, args: &MigrateArgs, out: &mut Output) -> Result<Exit, Error> {
-    let outside = Outside::open(&config, "migrate").await?;
+    let store = outside::open_store(&config, "migrate")?;
     let database = config.store.url.to_string();
-    let applied = outside.migrate().await;
-    outside.close().await;
+    let applied = outside::migrate(&store).await;
+    store.close().await;
     let applied = applied.map_err(|error| Error::Failed(format!("{error}; the database is {database}")))?;
     if args.json {
         out.line(json!({ "database": database, "applied": applied }));

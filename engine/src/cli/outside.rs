@@ -1,16 +1,16 @@
-//! The broker and the database that the configuration names.
+//! The broker and the database that the configuration names, as `serve`, `migrate` and `doctor` use them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use asl::data::timestamp::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use crate::adapters::in_process::InProcess;
-use crate::adapters::sqlite::{Location, SqliteStore};
-use crate::adapters::system_clock::SystemClock;
-use crate::config::Config;
-use crate::ports::broker::Broker;
+use crate::adapters::amqp::{self, Amqp, AmqpConfig};
+use crate::adapters::postgres::{PostgresConfig, PostgresStore};
+use crate::config::{Config, QueueType};
+use crate::ports::broker::{self, Broker};
 use crate::ports::catalog::Catalog;
 use crate::ports::clock::Clock;
 use crate::ports::store::{self, Store};
@@ -18,48 +18,111 @@ use crate::ports::store::{self, Store};
 /// Both, opened. Neither need be there yet.
 #[derive(Clone)]
 pub struct Outside {
-    broker: Arc<InProcess>,
-    store: SqliteStore,
+    broker: Arc<Amqp>,
+    store: PostgresStore,
 }
 
 impl Outside {
-    /// Fails only where the configuration cannot be used.
-    pub async fn open(config: &Config, _command: &str) -> Result<Self, Error> {
-        let store = SqliteStore::open(
-            Location::Memory,
-            config.limits.history_events_max.get(),
-            Arc::new(SystemClock),
-        )
-        .await
-        .map_err(|e| Error::Failed(e.to_string()))?;
-        Ok(Outside { broker: Arc::new(InProcess::new()), store })
+    /// Begins to connect, under the name `warren COMMAND`. Fails only where an address cannot be one.
+    pub fn open(config: &Config, command: &str) -> Result<Self, Error> {
+        let broker = Amqp::open(AmqpConfig {
+            url: config.broker.url.reveal().to_owned(),
+            prefix: config.broker.prefix.clone(),
+            queue_type: match config.broker.queue_type {
+                QueueType::Quorum => amqp::QueueType::Quorum,
+                QueueType::Classic => amqp::QueueType::Classic,
+            },
+            confirm_within: Duration::from_secs(config.broker.confirm_seconds.get().into()),
+            heartbeat_seconds: config.broker.heartbeat_seconds.get(),
+            connection_name: format!("warren {command}"),
+        });
+        let broker = broker.map_err(|error| Error::Usage(format!("wrong value of `broker.url`: {error}")))?;
+        Ok(Outside { broker: Arc::new(broker), store: open_store(config, command)? })
     }
+
+    /// Messages.
     pub fn broker(&self) -> Arc<dyn Broker> {
         self.broker.clone()
     }
+
+    /// Standard executions.
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::new(self.store.clone())
     }
+
+    /// What the API lists and describes.
     pub fn catalog(&self) -> Arc<dyn Catalog> {
         Arc::new(self.store.clone())
     }
+
+    /// The database's clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(SystemClock)
+        self.store.clock()
     }
+
+    /// Waits for the broker.
+    pub async fn reach_broker(&self, within: Duration) -> Result<(), broker::Error> {
+        self.broker.ready_within(within).await
+    }
+
+    /// The product and the release of the broker, once it was reached.
+    pub fn server(&self) -> Option<(String, (u32, u32, u32))> {
+        self.broker.server().map(|server| (server.product, server.version))
+    }
+
+    /// Brings the tables up to date. Answers how many migrations that took.
     pub async fn migrate(&self) -> Result<u32, store::Error> {
-        Ok(0)
+        migrate(&self.store).await
     }
-    pub async fn migrations_pending(&self) -> Result<Option<u32>, store::Error> {
-        Ok(None)
+
+    /// How many migrations the tables are behind.
+    pub async fn migrations_pending(&self) -> Result<u32, store::Error> {
+        self.store.migrations_pending().await
     }
+
+    /// Makes the partitions that will be needed.
     pub async fn prepare_partitions(&self) -> Result<(), store::Error> {
-        Ok(())
+        self.store.prepare_partitions().await
     }
-    pub async fn prune(&self, _before: Timestamp) -> Result<(), store::Error> {
-        Ok(())
+
+    /// Removes executions that closed before this time. Answers how many.
+    pub async fn prune(&self, closed_before: Timestamp) -> Result<u64, store::Error> {
+        self.store.prune(closed_before).await
     }
+
+    /// Settings of the database and facts about it, by name.
+    pub async fn report(&self) -> Result<Vec<(String, String)>, store::Error> {
+        self.store.settings_report().await
+    }
+
+    /// Keeps the clock right until it is stopped.
     pub async fn keep_time(&self, stop: CancellationToken) {
-        stop.cancelled().await
+        self.store.keep_time(stop).await;
     }
-    pub async fn close(&self) {}
+
+    /// Ends the connections in order: what is settled and published reaches the broker first.
+    pub async fn close(&self) {
+        self.broker.close().await;
+        self.store.close().await;
+    }
+}
+
+/// The database alone, which need not be there yet.
+pub fn open_store(config: &Config, command: &str) -> Result<PostgresStore, Error> {
+    let store = PostgresStore::open(PostgresConfig {
+        url: config.store.url.reveal().to_owned(),
+        commit_connections: config.store.commit_connections.get().into(),
+        read_connections: config.store.read_connections.get().into(),
+        history_events_max: config.limits.history_events_max.get(),
+        application_name: format!("warren {command}"),
+    });
+    store.map_err(|error| Error::Usage(format!("wrong value of `store.url`: {error}")))
+}
+
+/// Brings the tables up to date, and makes the partitions that will be needed first: what is written before
+/// them is in nobody's.
+pub async fn migrate(store: &PostgresStore) -> Result<u32, store::Error> {
+    let applied = store.migrate().await?;
+    store.prepare_partitions().await?;
+    Ok(applied)
 }

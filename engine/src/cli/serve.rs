@@ -72,7 +72,7 @@ pub async fn run(config: Config) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
     let listener = http::listen(&config.server, "--listen").await?;
     let endpoint = http::endpoint(&listener)?;
-    let outside = Outside::open(&config, "serve").await?;
+    let outside = Outside::open(&config, "serve")?;
     announce(&config, &endpoint);
     let stop = CancellationToken::new();
     let work = Arc::new(Work::new(stop.clone()));

@@ -49,7 +49,7 @@ pub struct Broker {
     pub queue_type: QueueType,
     /// `queues`: the width of each family of queues in a new deployment; 2. One that exists keeps its own.
     pub queues: NonZeroU16,
-    /// `confirm_seconds`: how long a publication may wait for the broker's word; 30.
+    /// `confirm_seconds`: how long a publication may wait for the broker's word; 10.
     pub confirm_seconds: NonZeroU32,
     /// `heartbeat_seconds`: how long a silent connection is believed in; 10.
     pub heartbeat_seconds: NonZeroU16,
@@ -64,7 +64,7 @@ impl Default for Broker {
             prefix: "warren.".to_owned(),
             queue_type: QueueType::Quorum,
             queues: const { NonZeroU16::new(2).expect("not zero") },
-            confirm_seconds: const { NonZeroU32::new(30).expect("not zero") },
+            confirm_seconds: const { NonZeroU32::new(10).expect("not zero") },
             heartbeat_seconds: const { NonZeroU16::new(10).expect("not zero") },
             management_url: None,
         }

@@ -15,16 +15,21 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 import boto3
 import botocore.config
 import botocore.exceptions
 
+from own_names import Deployment
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 WARREN = os.environ.get("WARREN", str(ROOT / "target/debug/warren"))
 REGION, ACCOUNT = "us-east-1", "000000000000"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
+# What is tested: `dev`, or `serve` on the real servers.
+KIND = os.environ.get("WARREN_CLIENTS_SERVER", "dev")
 SERVES = "Warren serves the AWS Step Functions API on "
 # Seconds after which what should have happened is taken for something that does not.
 PATIENCE = 60
@@ -124,13 +129,31 @@ class Process:
 
 
 class Server(Process):
-    """`warren dev` on any free port. `toml` is its configuration, `settings` are environment variables."""
+    """`warren dev`, or `$WARREN_CLIENTS_SERVER`, on any free port. `toml` is its configuration, `settings` are
+    environment variables."""
 
     def __init__(self, directory, *arguments, toml="", settings=None):
         (pathlib.Path(directory) / "warren.toml").write_text(toml)
-        command = [WARREN, "dev", "--port", "0", *arguments]
-        super().__init__(command, directory, RUST_LOG="warn", **(settings or {}))
+        self.deployment = Deployment() if KIND == "serve" else None
+        settings = {**(self.deployment.settings() if self.deployment else {}), **(settings or {})}
+        super().__init__([WARREN, KIND, "--port", "0", *arguments], directory, RUST_LOG="warn", **settings)
         self.endpoint = self.says(SERVES).removeprefix(SERVES).strip()
+        eventually(self.ready)
+
+    def end(self, signal_number=signal.SIGKILL):
+        code = super().end(signal_number)
+        if self.deployment:
+            self.deployment.remove()
+            self.deployment = None
+        return code
+
+    def ready(self):
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/readyz", timeout=PATIENCE) as answer:
+                return json.load(answer) == {"status": "ready"}
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
 
     @property
     def port(self):

@@ -6,7 +6,7 @@
 
 use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection, SqlSafeStr, query};
+use sqlx::{Connection, Row as _, SqlSafeStr, query};
 
 use super::failure::{Fault, corrupt};
 
@@ -28,6 +28,18 @@ pub(super) async fn run(connection: &mut PgConnection) -> Result<u32, Fault> {
     let after = applied(&mut transaction).await?;
     transaction.commit().await?;
     Ok(u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX))
+}
+
+/// How many are missing.
+pub(super) async fn pending(connection: &mut PgConnection) -> Result<u32, Fault> {
+    let known =
+        query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    let done = if known.try_get(0)? {
+        connection.list_applied_migrations("_sqlx_migrations").await.map_err(fault)?.len()
+    } else {
+        0
+    };
+    Ok(u32::try_from(migrations().len().saturating_sub(done)).unwrap_or(u32::MAX))
 }
 
 fn migrations() -> Vec<Migration> {

@@ -29,6 +29,11 @@ pub(super) async fn report(connection: &mut PgConnection) -> Result<Vec<(String,
              'synchronous_standby_names', 'max_wal_size')
         UNION ALL SELECT 'longest_transaction_seconds', coalesce(max(extract(epoch FROM now() - xact_start)), 0)::bigint::text
             FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
+        UNION ALL SELECT 'connections', count(*)::text FROM pg_stat_activity WHERE backend_type = 'client backend'
+        UNION ALL SELECT 'partitions_ahead', count(*)::text
+            FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+            WHERE i.inhparent = to_regclass('history') AND CASE WHEN c.relname ~ '^history_[0-9]+$'
+                THEN substring(c.relname from 9)::bigint > extract(epoch FROM now()) / 86400 ELSE false END
         UNION ALL SELECT 'in_recovery', pg_is_in_recovery()::text";
     let rows = query(REPORT).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()

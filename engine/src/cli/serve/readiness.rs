@@ -24,21 +24,9 @@ impl Conditions {
         Conditions { broker, standing, database: Mutex::new(Some(asked)), begin: Mutex::new(begin) }
     }
 
-    /// The database cannot be used. Told once for each reason why.
-    pub fn database_away(&self, missing: Missing, told: &mut Option<Missing>) {
-        if told.as_ref() != Some(&missing) {
-            tracing::warn!("waiting for the {}: {}", missing.what, missing.reason);
-            *told = Some(missing.clone());
-        }
-        *lock(&self.database) = Some(missing);
-    }
-
-    /// The database can be used.
-    pub fn database_there(&self, told: &mut Option<Missing>) {
-        if told.take().is_some() {
-            tracing::info!("the database is there");
-        }
-        *lock(&self.database) = None;
+    /// Why the database cannot be used; `None` if it can.
+    pub fn database(&self, missing: Option<Missing>) {
+        *lock(&self.database) = missing;
     }
 
     /// The services cannot begin yet.
@@ -91,17 +79,15 @@ mod tests {
     #[test]
     fn what_is_away_is_named_until_it_is_there() {
         let conditions = Conditions::new(Arc::new(InProcess::new()), Arc::default());
-        let mut told = None;
         assert_eq!(named(&conditions), ["database"]);
         let behind = Missing { what: "migrations", reason: "run `warren migrate`".to_owned() };
-        conditions.database_away(behind, &mut told);
+        conditions.database(Some(behind));
         assert_eq!(named(&conditions), ["migrations"]);
-        conditions.database_there(&mut told);
+        conditions.database(None);
         assert_eq!(named(&conditions), ["queues"]);
         conditions.begun();
         assert_eq!(named(&conditions), [""; 0]);
-        let away = Missing { what: "database", reason: "gone".to_owned() };
-        conditions.database_away(away, &mut told);
+        conditions.database(Some(Missing { what: "database", reason: "gone".to_owned() }));
         assert_eq!(named(&conditions), ["database"]);
     }
 }

@@ -77,12 +77,19 @@ impl Start {
         loop {
             let missing = match self.prepare_database().await {
                 Ok(shared) => {
-                    self.conditions.database_there(&mut told);
+                    self.conditions.database(None);
+                    if told.is_some() {
+                        tracing::info!("the database is there");
+                    }
                     return Some(shared);
                 }
                 Err(missing) => missing,
             };
-            self.conditions.database_away(missing, &mut told);
+            // Once for each kind: how it shows may change from try to try.
+            if told.replace(missing.what) != Some(missing.what) {
+                tracing::warn!("waiting for the {}: {}", missing.what, missing.reason);
+            }
+            self.conditions.database(Some(missing));
             if !back_off.pause(&self.stop).await {
                 return None;
             }
@@ -96,9 +103,13 @@ impl Start {
             if applied > 0 {
                 tracing::info!("{applied} migrations brought the tables up to date");
             }
-        } else if let Some(pending) = self.outside.migrations_pending().await.map_err(away)? {
-            let reason = format!("the tables are {pending} migrations behind; run `warren migrate`");
-            return Err(Missing { what: "migrations", reason });
+        } else {
+            let pending = self.outside.migrations_pending().await.map_err(away)?;
+            if pending > 0 {
+                let reason = format!("the tables are {pending} migrations behind; run `warren migrate`");
+                return Err(Missing { what: "migrations", reason });
+            }
+            self.outside.prepare_partitions().await.map_err(away)?;
         }
         self.read_settings().await.map_err(away)
     }
@@ -175,21 +186,18 @@ async fn keep_time(outside: Outside, stop: CancellationToken) {
 
 /// Asks whether the database is there, for `/readyz`. Nothing waits for the answer.
 async fn watch_database(store: Arc<dyn Store>, conditions: Arc<Conditions>, stop: CancellationToken) {
-    let mut told = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(ASK_EVERY) => {}
         }
         let reason = match timeout(ANSWER_WITHIN, store.now()).await {
-            Ok(Ok(_)) => {
-                conditions.database_there(&mut told);
-                continue;
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("it does not answer within {} s", ANSWER_WITHIN.as_secs()),
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("it does not answer within {} s", ANSWER_WITHIN.as_secs())),
         };
-        conditions.database_away(Missing { what: "database", reason }, &mut told);
+        // Those who use it have told the log.
+        conditions.database(reason.map(|reason| Missing { what: "database", reason }));
     }
 }
 

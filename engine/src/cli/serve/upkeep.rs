@@ -42,7 +42,11 @@ pub async fn run(outside: Outside, retention_days: NonZeroU32, stop: Cancellatio
 async fn look_after(outside: &Outside, retention_days: NonZeroU32) -> Result<(), store::Error> {
     outside.prepare_partitions().await?;
     let now = outside.store().now().await?;
-    outside.prune(closed_before(now, retention_days)).await
+    let pruned = outside.prune(closed_before(now, retention_days)).await?;
+    if pruned > 0 {
+        tracing::info!("{pruned} executions were removed: they ended more than {retention_days} days ago");
+    }
+    Ok(())
 }
 
 fn closed_before(now: Timestamp, retention_days: NonZeroU32) -> Timestamp {
