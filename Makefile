@@ -43,8 +43,9 @@ conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/co
 bench: ## nanoseconds for a transition
 	cargo bench -p benches
 
-faults: ## real processes, killed at the worst moment
+faults: ## real processes, killed at the worst moment, at length
 	WARREN_KILLS=200 WARREN_EXECUTIONS=2000 cargo test -p engine --test kills -- --nocapture
+	WARREN_FAULTS_SCALE=10 cargo test -p engine --features crash-points --test faults -- --nocapture
 
 fuzz: ## a minute for each entrance that takes text from anybody (nightly, cargo-fuzz)
 	.ci/fuzz 60
