@@ -23,7 +23,7 @@ import protocols
 
 BOOT_SECONDS = 60
 STOP_SECONDS = 20
-BOOTS_MAX = 5
+BOOTS_MAX = 10
 # Below the range that the system gives to connections: one of those may hold a port when a server comes back.
 PORTS = range(20000, 32000)
 
@@ -122,6 +122,8 @@ class Server:
             if self._boot():
                 self._keep(booted=True)
                 return
+            # What is left of one that was killed may still hold its port or its memory for a moment.
+            time.sleep(1)
         sys.exit(f"failed to start {self.kind}; the last lines of {self.log}:\n{self._tail()}")
 
     def _boot(self):

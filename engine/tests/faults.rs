@@ -20,6 +20,7 @@ mod faults {
     mod database_lost;
     mod engines_frozen;
     mod engines_killed;
+    mod harness;
     mod poison;
     mod replies_lost;
 }

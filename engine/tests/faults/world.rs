@@ -153,6 +153,13 @@ impl World {
     }
 }
 
+/// Holds the two servers, and nothing on them.
+pub async fn hold() -> MutexGuard<'static, Option<Servers>> {
+    let mut servers = SERVERS.lock().await;
+    tokio::task::block_in_place(|| serve(&mut servers));
+    servers
+}
+
 /// Both run, also after a test that failed while one was dead.
 fn serve(servers: &mut Option<Servers>) -> (String, String) {
     let running = servers.get_or_insert_with(|| {

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// A broker that has not answered by then is away.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// What a request was made with, told after it was answered.
+/// What a request was made with, told before it is answered.
 pub type Calls = mpsc::UnboundedReceiver<Value>;
 
 /// Serves until dropped: records each request, and answers with what it was asked with.
@@ -39,6 +39,7 @@ impl Worker {
         let (tell, calls) = mpsc::unbounded_channel();
         let serving = Serving {
             broker: broker.to_owned(),
+            prefix: prefix.to_owned(),
             queue: format!("{prefix}functions.{function}"),
             function: function.to_owned(),
             recorder: recorder.clone(),
@@ -58,6 +59,7 @@ impl Drop for Worker {
 
 struct Serving {
     broker: String,
+    prefix: String,
     queue: String,
     function: String,
     recorder: Recorder,
@@ -79,7 +81,7 @@ impl Serving {
     async fn consume(&self) -> Result<(Connection, Channel, lapin::Consumer), lapin::Error> {
         let connection = connect(&self.broker).await?;
         let channel = connection.create_channel().await?;
-        declare(&connection, &self.queue).await?;
+        declare(&channel, &self.prefix, &self.queue).await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let options = BasicConsumeOptions::default();
@@ -97,6 +99,8 @@ impl Serving {
             self.recorder.add(&effects).await;
             let mut confirms = Vec::new();
             for delivery in &batch {
+                // The test may not listen.
+                let _ = self.tell.send(serde_json::from_slice(&delivery.data).unwrap_or_default());
                 confirms.push(answer(channel, delivery).await?);
             }
             for confirm in confirms {
@@ -104,8 +108,6 @@ impl Serving {
             }
             for delivery in &batch {
                 delivery.ack(BasicAckOptions::default()).await?;
-                // The test may not listen.
-                let _ = self.tell.send(serde_json::from_slice(&delivery.data).unwrap_or_default());
             }
         }
         Ok(())
@@ -138,18 +140,20 @@ pub async fn connect(broker: &str) -> Result<Connection, lapin::Error> {
     }
 }
 
-/// Makes sure that a queue exists, whoever declared it.
-async fn declare(connection: &Connection, queue: &str) -> Result<(), lapin::Error> {
-    let there = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    // A refusal closes the channel.
-    let asking = connection.create_channel().await?;
-    if asking.queue_declare(queue.into(), there, FieldTable::default()).await.is_ok() {
-        return Ok(());
-    }
+/// The queue of a function, as the guide for workers has it. A worker declares it, never an engine.
+async fn declare(channel: &Channel, prefix: &str, queue: &str) -> Result<(), lapin::Error> {
     let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    let asking = connection.create_channel().await?;
-    asking.queue_declare(queue.into(), durable, arguments).await?;
+    let poison = format!("{prefix}poison");
+    for (name, value) in [
+        ("x-queue-type", "quorum"),
+        ("x-dead-letter-exchange", ""),
+        ("x-dead-letter-routing-key", &poison),
+        ("x-dead-letter-strategy", "at-least-once"),
+        ("x-overflow", "reject-publish"),
+    ] {
+        arguments.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(50));
+    channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), arguments).await?;
     Ok(())
 }
