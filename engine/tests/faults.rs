@@ -31,8 +31,9 @@ mod support {
     pub mod engine;
     pub mod histories;
     pub mod lottery;
+    pub mod network;
     pub mod private;
-    pub mod proxy;
+
     pub mod recorder;
     pub mod worker;
 }

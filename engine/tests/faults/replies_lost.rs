@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::load::Chains;
 use super::world::{World, sized};
 use crate::support::engine::Setting;
-use crate::support::proxy::{Proxy, Way};
+use crate::support::network::{Proxy, Way};
 
 /// A cut lies within so many bytes: some tens of transitions.
 const WITHIN_BYTES: u64 = 40_000;
