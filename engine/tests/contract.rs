@@ -36,6 +36,65 @@ mod in_process_broker {
     use crate::contract::broker;
 
     broker::promises_to!(tokio::test(start_paused = true), Arc::new(InProcess::new()));
+    broker::exact_promises_to!(tokio::test(start_paused = true), Arc::new(InProcess::new()));
+}
+
+#[path = "support/amqp.rs"]
+mod amqp;
+
+/// On a real broker: `WARREN_TEST_AMQP_URL` tells where it is.
+mod rabbitmq {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use engine::adapters::amqp::Amqp;
+    use engine::ports::broker::{Broker, Consumer, Error, Health, Publication, Published, Queue};
+
+    use crate::amqp::Prefix;
+    use crate::contract::broker;
+
+    /// Its queues are gone when the test is.
+    struct Swept {
+        amqp: Amqp,
+        _prefix: Prefix,
+    }
+
+    async fn swept() -> Arc<dyn Broker> {
+        let prefix = Prefix::new(&["orders"]);
+        let amqp = Amqp::open(prefix.config()).unwrap();
+        amqp.ready_within(Duration::from_secs(60)).await.unwrap();
+        Arc::new(Swept { amqp, _prefix: prefix })
+    }
+
+    #[async_trait]
+    impl Broker for Swept {
+        async fn declare(&self, queues: &[Queue]) -> Result<(), Error> {
+            self.amqp.declare(queues).await
+        }
+
+        async fn delete(&self, queue: &Queue) -> Result<(), Error> {
+            self.amqp.delete(queue).await
+        }
+
+        async fn publish(&self, batch: Vec<Publication>) -> Result<Vec<Published>, Error> {
+            self.amqp.publish(batch).await
+        }
+
+        async fn consume(&self, queue: &Queue, prefetch: usize) -> Result<Arc<dyn Consumer>, Error> {
+            self.amqp.consume(queue, prefetch).await
+        }
+
+        async fn ready(&self, queue: &Queue) -> Result<u64, Error> {
+            self.amqp.ready(queue).await
+        }
+
+        fn health(&self) -> Health {
+            self.amqp.health()
+        }
+    }
+
+    broker::promises_to!(tokio::test(flavor = "multi_thread", worker_threads = 2), swept().await);
 }
 
 mod sqlite_in_memory {

@@ -51,6 +51,16 @@ macro_rules! promises_to {
 }
 pub(crate) use promises_to;
 
+/// What only a broker can promise that hands nothing over before it is asked for.
+macro_rules! exact_promises_to {
+    ($attribute:meta, $broker:expr) => {
+        $crate::contract::promises!(broker, $attribute, $broker,
+            a_delivery_that_nobody_took_does_not_count
+        );
+    };
+}
+pub(crate) use exact_promises_to;
+
 fn publication(queue: &Queue, id: impl ToString) -> Publication {
     let body = Bytes::from(format!("{{\"id\":\"{}\"}}", id.to_string()));
     Publication::new(queue.clone(), id.to_string(), body)
@@ -285,6 +295,17 @@ pub async fn requeued_deliveries_keep_their_order(broker: Arc<dyn Broker>) {
     let consumer = broker.consume(&queue, 5).await.unwrap();
     let again = collect(&consumer, 5).await;
     assert_eq!(ids(&again), ["0", "1", "2", "3", "4"]);
+    assert!(again[..3].iter().all(|again| again.redeliveries >= 1), "{again:?}");
+}
+
+pub async fn a_delivery_that_nobody_took_does_not_count(broker: Arc<dyn Broker>) {
+    let queue = filled(&broker, "orders", 5).await;
+    let consumer = broker.consume(&queue, 5).await.unwrap();
+    let held = collect(&consumer, 3).await;
+    consumer.settle(all(&held[..2], &Settle::Requeue)).await.unwrap();
+    drop(consumer);
+    let consumer = broker.consume(&queue, 5).await.unwrap();
+    let again = collect(&consumer, 5).await;
     assert_eq!(again.iter().map(|again| again.redeliveries).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
 }
 
@@ -297,7 +318,7 @@ pub async fn a_dropped_consumer_returns_what_is_unsettled_in_order(broker: Arc<d
     let other = broker.consume(&queue, 10).await.unwrap();
     let again = collect(&other, 4).await;
     assert_eq!(ids(&again), ["0", "2", "3", "4"]);
-    assert_eq!(again.iter().map(|again| again.redeliveries).collect::<Vec<_>>(), [1, 1, 1, 0]);
+    assert!(again[..3].iter().all(|again| again.redeliveries >= 1), "{again:?}");
 }
 
 pub async fn a_consumer_lives_while_it_is_referred_to(broker: Arc<dyn Broker>) {
@@ -370,13 +391,23 @@ pub async fn ready_counts_what_waits_for_a_consumer(broker: Arc<dyn Broker>) {
     assert_eq!(broker.ready(&Queue::named("nowhere")).await.unwrap(), 0);
     let queue = filled(&broker, "orders", 5).await;
     broker.publish(vec![delayed(&queue, "later", 60_000)]).await.unwrap();
-    assert_eq!(broker.ready(&queue).await.unwrap(), 5);
+    assert_becomes_ready(&broker, &queue, 5).await;
     let consumer = broker.consume(&queue, 2).await.unwrap();
     let held = collect(&consumer, 2).await;
-    assert_eq!(broker.ready(&queue).await.unwrap(), 3);
+    assert_becomes_ready(&broker, &queue, 3).await;
     consumer.settle(all(&held, &Settle::Requeue)).await.unwrap();
     drop(consumer);
-    assert_eq!(broker.ready(&queue).await.unwrap(), 5);
+    assert_becomes_ready(&broker, &queue, 5).await;
+}
+
+/// A broker may count a little later than it delivers.
+async fn assert_becomes_ready(broker: &Arc<dyn Broker>, queue: &Queue, count: u64) {
+    let counted = async {
+        while broker.ready(queue).await.unwrap() != count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(FOREVER, counted).await.expect("the count");
 }
 
 pub async fn every_message_reaches_one_of_many_consumers(broker: Arc<dyn Broker>) {
