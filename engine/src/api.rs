@@ -11,16 +11,17 @@
 //! A handler runs as long as its caller waits and is dropped with it, so it never holds what a vanished
 //! caller would take along: see `hand_over`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use uuid::Uuid;
 
 use crate::services::Core;
+
+pub mod health;
 
 mod protocol;
 
@@ -41,20 +42,28 @@ mod tasks;
 
 use errors::ApiError;
 use hand_over::Reply;
+use health::Readiness;
 use parameters::{Action, Parameters};
 
-/// The API as an HTTP service, and `GET /healthz`.
-pub fn router(core: Arc<Core>) -> Router {
-    Router::new().route("/", post(serve)).route("/healthz", get(healthy)).with_state(core)
+/// The core, once it is there: a process may listen before it has reached what its work needs.
+pub type CoreCell = Arc<OnceLock<Arc<Core>>>;
+
+/// `GET /healthz` and `GET /readyz`.
+pub fn health(readiness: Arc<dyn Readiness>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthy))
+        .route("/readyz", get(health::ready))
+        .with_state(readiness)
 }
 
-async fn healthy() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"ok"}"#)
+/// The API as an HTTP service. Until there is a core, callers are asked to come again.
+pub fn router(core: CoreCell) -> Router {
+    Router::new().route("/", post(serve)).with_state(core)
 }
 
-async fn serve(State(core): State<Arc<Core>>, request: Request) -> Response {
+async fn serve(State(core): State<CoreCell>, request: Request) -> Response {
     let id = Uuid::new_v4();
-    match take(core, request).await {
+    match take(core.get(), request).await {
         Ok(reply) => protocol::success(id, reply),
         Err(error) => {
             tracing::debug!(request = %id, code = error.code(), "a request is refused");
@@ -63,13 +72,15 @@ async fn serve(State(core): State<Arc<Core>>, request: Request) -> Response {
     }
 }
 
-async fn take(core: Arc<Core>, request: Request) -> Result<Reply, ApiError> {
+async fn take(core: Option<&Arc<Core>>, request: Request) -> Result<Reply, ApiError> {
     let (head, body) = request.into_parts();
     // The body is read in any case: a connection with an unread body cannot be used again.
     let body = protocol::read(body).await;
     let action = protocol::action(&head.headers)?;
     let parameters = Parameters::check(action.members(), protocol::object(&body?)?)?;
-    act(core, action, parameters).await
+    let core =
+        core.ok_or_else(|| ApiError::throttled("Warren is starting; GET /readyz tells what it waits for."))?;
+    act(core.clone(), action, parameters).await
 }
 
 async fn act(core: Arc<Core>, action: Action, parameters: Parameters) -> Result<Reply, ApiError> {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use asl::definition::WorkflowType;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Flag};
 use output::Output;
 
 pub mod output;
@@ -20,13 +20,25 @@ pub mod validate;
 
 pub mod run;
 
+pub mod composition;
+
 pub mod dev;
+
+pub mod serve;
+
+pub mod migrate;
+
+pub mod doctor;
+
+pub mod config_command;
 
 pub mod worker;
 
 pub mod demo;
 
 pub mod completions;
+
+mod outside;
 
 mod source;
 
@@ -46,6 +58,14 @@ pub struct Cli {
 enum Command {
     /// Serve the Step Functions API on this machine, everything in one process.
     Dev(DevArgs),
+    /// Serve on RabbitMQ and Postgres: as many processes as wanted, wherever they run.
+    Serve(serve::ServeArgs),
+    /// Bring the tables of the database up to date.
+    Migrate(migrate::MigrateArgs),
+    /// Check the broker and the database, and tell how to mend what is wrong.
+    Doctor(doctor::DoctorArgs),
+    /// Show the settings and where each comes from.
+    Config(config_command::ConfigArgs),
     /// Watch an order go through: in parallel, with a failure that is retried.
     Demo(demo::DemoArgs),
     /// Run a definition in memory, without a server.
@@ -73,12 +93,19 @@ pub struct DevArgs {
 }
 
 impl DevArgs {
-    /// The configuration with these flags over it.
-    pub fn over(self, mut config: Config) -> Config {
-        config.server.host = self.host.unwrap_or(config.server.host);
-        config.server.port = self.port.unwrap_or(config.server.port);
-        config.data.directory = self.data.or(config.data.directory);
-        config
+    /// The settings that these flags give.
+    pub fn flags(&self) -> Vec<Flag> {
+        let directory = self.data.as_ref().map(|directory| directory.to_string_lossy().into_owned());
+        let flags = [
+            self.host.clone().map(|host| Flag { key: "server.host", value: host.into(), name: "--host" }),
+            self.port.map(|port| Flag { key: "server.port", value: port.into(), name: "--port" }),
+            directory.map(|directory| Flag {
+                key: "data.directory",
+                value: directory.into(),
+                name: "--data",
+            }),
+        ];
+        flags.into_iter().flatten().collect()
     }
 }
 
@@ -151,11 +178,16 @@ impl Cli {
     }
 
     fn dispatch(self, out: &mut Output) -> Result<Exit, Error> {
-        let config = || Config::load(self.config.as_deref());
+        let file = self.config.as_deref();
+        let config = |flags: &[Flag]| Config::load(file, flags);
         match self.command {
-            Command::Dev(args) => block_on(dev::run(config()?, args)),
-            Command::Demo(args) => block_on(demo::run(config()?, args, out)),
-            Command::Run(args) => run::run(&config()?, &args, out),
+            Command::Dev(args) => block_on(dev::run(config(&args.flags())?)),
+            Command::Serve(args) => block_on(serve::run(config(&args.flags())?)),
+            Command::Migrate(args) => block_on(migrate::run(config(&[])?, &args, out)),
+            Command::Doctor(args) => block_on(doctor::run(config(&[])?, &args, out)),
+            Command::Config(args) => config_command::run(file, &args, out),
+            Command::Demo(args) => block_on(demo::run(config(&[])?, args, out)),
+            Command::Run(args) => run::run(&config(&[])?, &args, out),
             Command::Validate(args) => validate::run(&args, out),
             Command::Worker(args) => block_on(worker::run(args)),
             Command::Completions(args) => {

@@ -1,19 +1,22 @@
 //! Every setting, with its default and its unit.
 //!
 //! ```toml
-//! [server]                          # where `warren dev` listens
+//! [server]                          # where Warren listens
 //! host = "127.0.0.1"
 //! port = 8083
 //!
-//! [data]
+//! [data]                            # `warren dev`
 //! directory = "/var/lib/warren"     # unless given, everything is kept in memory
+//!
+//! [broker]                          # `warren serve`
+//! url = "amqps://warren:password@rabbitmq.example/%2f"
+//!
+//! [store]
+//! url = "postgres://warren:password@postgres.example/warren"
 //!
 //! [aws]                             # what ARNs say
 //! region = "us-east-1"
 //! account = "000000000000"
-//!
-//! [limits]
-//! history_events_max = 25_000
 //!
 //! [functions]
 //! default_url = "http://127.0.0.1:9001"    # a host of the Lambda Invoke API
@@ -23,24 +26,32 @@
 //! timeout_seconds = 60
 //! ```
 //!
-//! A file comes first, environment variables (`WARREN__SERVER__PORT`) overrule it, flags overrule both. A
-//! key that does not exist is an error, wherever it stands: a setting with a typing mistake would otherwise
-//! be one without effect.
+//! All of them are listed in `docs/guides/configuration.md`. A file comes first, environment variables
+//! (`WARREN__SERVER__PORT`) overrule it, flags overrule both. A key that does not exist is an error, wherever
+//! it stands: a setting with a typing mistake would otherwise be one without effect.
 
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use connectors::lambda::{FunctionConfig, FunctionsConfig};
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Format, Toml};
-use figment::value::Dict;
-use serde::{Deserialize, Deserializer};
+use figment::value::{Dict, Value};
+use serde::Deserialize;
 
 use crate::arn::Home;
 use variable::Variable;
 
+mod explain;
+mod roles;
+mod secret;
+mod sections;
 mod variable;
+
+pub use explain::Setting;
+pub use roles::{Role, Roles};
+pub use secret::{Address, TokenKey};
+pub use sections::{Aws, Broker, Data, Engine, Limits, QueueType, Server, Store, Tasks};
 
 /// The file that is read when none is named, in the working directory; it need not exist.
 pub const FILE: &str = "warren.toml";
@@ -52,6 +63,14 @@ pub struct Config {
     pub server: Server,
     /// `[data]`.
     pub data: Data,
+    /// `[broker]`.
+    pub broker: Broker,
+    /// `[store]`.
+    pub store: Store,
+    /// `[engine]`.
+    pub engine: Engine,
+    /// `[tasks]`.
+    pub tasks: Tasks,
     /// `[aws]`.
     pub aws: Aws,
     /// `[limits]`.
@@ -61,74 +80,15 @@ pub struct Config {
     pub functions: FunctionsConfig,
 }
 
-/// Where the API listens.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Server {
-    /// `host`: a name or address; `127.0.0.1`.
-    pub host: String,
-    /// `port`: 8083; 0 takes any that is free.
-    pub port: u16,
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Server { host: "127.0.0.1".to_owned(), port: 8083 }
-    }
-}
-
-/// Where state is kept.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Data {
-    /// `directory`: made if it does not exist; absent, everything is kept in memory.
-    pub directory: Option<PathBuf>,
-}
-
-/// What ARNs say.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Aws {
-    /// `region`: `us-east-1`.
-    pub region: String,
-    /// `account`: twelve digits, as a text; `000000000000`.
-    #[serde(deserialize_with = "account")]
-    pub account: String,
-}
-
-impl Default for Aws {
-    fn default() -> Self {
-        let Home { region, account } = Home::default();
-        Aws { region, account }
-    }
-}
-
-/// What is refused, or ended, beyond which size.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// `payload_bytes_max`: input or output of a state, a task or an execution, in bytes; 262,144.
-    pub payload_bytes_max: NonZeroUsize,
-    /// `history_events_max`: events in the history of one Standard execution; 25,000.
-    pub history_events_max: NonZeroU64,
-    /// `map_concurrency`: iterations of an inline Map that run at a time where `MaxConcurrency` is 0 or
-    /// absent; 40.
-    pub map_concurrency: NonZeroU32,
-    /// `open_executions_max`: executions that run at a time; a start beyond it is throttled; 1,000,000.
-    pub open_executions_max: NonZeroU64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        use asl::limits::{HISTORY_EVENTS_MAX, MAP_CONCURRENCY_DEFAULT, PAYLOAD_BYTES_MAX};
-        const { assert!(PAYLOAD_BYTES_MAX > 0 && HISTORY_EVENTS_MAX > 0 && MAP_CONCURRENCY_DEFAULT > 0) };
-        Limits {
-            payload_bytes_max: NonZeroUsize::new(PAYLOAD_BYTES_MAX).unwrap_or(NonZeroUsize::MAX),
-            history_events_max: NonZeroU64::new(HISTORY_EVENTS_MAX).unwrap_or(NonZeroU64::MAX),
-            map_concurrency: NonZeroU32::new(MAP_CONCURRENCY_DEFAULT).unwrap_or(NonZeroU32::MAX),
-            open_executions_max: const { NonZeroU64::new(1_000_000).expect("not zero") },
-        }
-    }
+/// A setting given on the command line.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// `section.key`.
+    pub key: &'static str,
+    /// Its value.
+    pub value: Value,
+    /// The flag, with its dashes.
+    pub name: &'static str,
 }
 
 /// A configuration that cannot be used. The text names the key and where it stands.
@@ -137,32 +97,25 @@ impl Default for Limits {
 pub struct Error(String);
 
 impl Config {
-    /// Reads the settings: `file`, or else [`FILE`] if it is there, then the environment.
-    pub fn load(file: Option<&Path>) -> Result<Self, Error> {
-        let text = match file {
-            Some(path) => read(path)?,
-            None if Path::new(FILE).exists() => read(Path::new(FILE))?,
-            None => String::new(),
-        };
-        Config::read(&text, file.unwrap_or(Path::new(FILE)), std::env::vars())
+    /// Reads the settings: `file`, or else [`FILE`] if it is there, then the environment, then flags.
+    pub fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Self, Error> {
+        Config::of(&gather(file, flags)?)
     }
 
-    /// Reads the settings from the text of a file and from environment variables.
-    fn read(
-        text: &str,
-        file: &Path,
-        variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, Error> {
-        let mut figment = Figment::from(Source { toml: Toml::string(text), file: file.to_owned() });
-        for variable in variables.into_iter().filter_map(Variable::of) {
-            figment = figment.merge(variable);
-        }
-        let sections: Sections = figment.extract().map_err(|error| Error::of(&figment, error))?;
-        let Sections { server, data, aws, limits, functions } = sections;
-        let mut functions = read_functions(&figment, &functions)?;
+    /// What [`load`](Config::load) would read: each setting with its value and where that comes from.
+    pub fn explain(file: Option<&Path>, flags: &[Flag]) -> Result<Vec<Setting>, Error> {
+        let figment = gather(file, flags)?;
+        Config::of(&figment)?;
+        Ok(explain::settings(&figment))
+    }
+
+    fn of(figment: &Figment) -> Result<Self, Error> {
+        let sections: Sections = figment.extract().map_err(|error| Error::of(figment, error))?;
+        let Sections { server, data, broker, store, engine, tasks, aws, limits, functions } = sections;
+        let mut functions = read_functions(figment, &functions)?;
         functions.region.clone_from(&aws.region);
         functions.account.clone_from(&aws.account);
-        Ok(Config { server, data, aws, limits, functions })
+        Ok(Config { server, data, broker, store, engine, tasks, aws, limits, functions })
     }
 
     /// The region and account that this service answers for.
@@ -171,15 +124,27 @@ impl Config {
     }
 }
 
-impl Limits {
-    /// Those that the language knows.
-    pub fn of_language(&self) -> asl::limits::Limits {
-        asl::limits::Limits {
-            payload_bytes_max: self.payload_bytes_max.get(),
-            history_events_max: self.history_events_max.get(),
-            map_concurrency_default: self.map_concurrency.get(),
-        }
+/// All sources, the later overruling the earlier.
+fn gather(file: Option<&Path>, flags: &[Flag]) -> Result<Figment, Error> {
+    let text = match file {
+        Some(path) => read(path)?,
+        None if Path::new(FILE).exists() => read(Path::new(FILE))?,
+        None => String::new(),
+    };
+    Ok(figment(&text, file.unwrap_or(Path::new(FILE)), std::env::vars(), flags))
+}
+
+fn figment(
+    text: &str,
+    file: &Path,
+    variables: impl IntoIterator<Item = (String, String)>,
+    flags: &[Flag],
+) -> Figment {
+    let mut figment = Figment::from(Source { toml: Toml::string(text), file: file.to_owned() });
+    for variable in variables.into_iter().filter_map(Variable::of) {
+        figment = figment.merge(variable);
     }
+    flags.iter().fold(figment, |figment, flag| figment.merge(flag))
 }
 
 /// The sections as they are written; that of functions is read key by key.
@@ -190,6 +155,14 @@ struct Sections {
     server: Server,
     #[serde(default)]
     data: Data,
+    #[serde(default)]
+    broker: Broker,
+    #[serde(default)]
+    store: Store,
+    #[serde(default)]
+    engine: Engine,
+    #[serde(default)]
+    tasks: Tasks,
     #[serde(default)]
     aws: Aws,
     #[serde(default)]
@@ -275,12 +248,15 @@ impl figment::Provider for Source {
     }
 }
 
-fn account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(text);
+impl figment::Provider for &Flag {
+    fn metadata(&self) -> figment::Metadata {
+        figment::Metadata::named(format!("the flag {}", self.name))
     }
-    Err(serde::de::Error::custom(format!("an account has twelve digits, {text:?} has not")))
+
+    fn data(&self) -> Result<figment::value::Map<figment::Profile, Dict>, figment::Error> {
+        let path: Vec<&str> = self.key.split('.').collect();
+        Ok(variable::nested(&path, self.value.clone()))
+    }
 }
 
 #[cfg(test)]
@@ -289,7 +265,8 @@ mod tests {
 
     fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::read(text, Path::new("warren.toml"), variables).map_err(|error| error.to_string())
+        Config::of(&figment(text, Path::new("warren.toml"), variables, &[]))
+            .map_err(|error| error.to_string())
     }
 
     fn check(text: &str, variables: &[(&str, &str)], error: &str) {
@@ -320,16 +297,22 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_place() {
-        check("[server]\nprot = 1", &[], "unknown key `server.prot` in warren.toml: it can be host, port");
+        check(
+            "[server]\nprot = 1",
+            &[],
+            "unknown key `server.prot` in warren.toml: it can be host, port, roles, drain_seconds",
+        );
         check(
             "[sever]\nport = 1",
             &[],
-            "unknown key `sever` in warren.toml: it can be server, data, aws, limits, functions",
+            "unknown key `sever` in warren.toml: it can be server, data, broker, store, engine, tasks, aws, \
+             limits, functions",
         );
         check(
             "[server]\nport = 1",
             &[("WARREN__SERVER__PROT", "1")],
-            "unknown key `server.prot` in the environment variable WARREN__SERVER__PROT: it can be host, port",
+            "unknown key `server.prot` in the environment variable WARREN__SERVER__PROT: it can be host, port, roles, \
+             drain_seconds",
         );
         check(
             "",

@@ -4,56 +4,39 @@
 //! again what was in flight ([`Core::recover`]), and Express executions that were running are gone.
 
 use std::fs::{File, TryLockError};
-use std::future::IntoFuture;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use connectors::Connector;
-use connectors::lambda::LambdaConnector;
-use connectors::states::StatesConnector;
-use tokio::net::TcpListener;
-use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
+use super::composition::{self, Parts, Work, http, random_key};
 use super::output::Output;
-use super::{DevArgs, Error, Exit};
+use super::{Error, Exit};
 use crate::adapters::in_process::InProcess;
 use crate::adapters::sqlite::{Location, SqliteStore};
 use crate::adapters::system_clock::SystemClock;
-use crate::config::Config;
-use crate::ports::broker::{self, Family, Queue};
-use crate::services::child_executions::ChildExecutions;
-use crate::services::headers::Headers;
-use crate::services::programs::Programs;
-use crate::services::scheduler::NearTimer;
-use crate::services::shards::Shards;
-use crate::services::tokens::Tokens;
-use crate::services::{Admission, Core, executor, express, scheduler, task_runner};
+use crate::api;
+use crate::api::health::AlwaysReady;
+use crate::config::{Config, Roles};
 
-/// Messages to services that are kept for one that is slow; older ones are dropped, as they are hints.
-const HINTS_MAX: usize = 4_096;
-/// Express executions that may be open before starts are refused: each lives in memory.
-const OPEN_EXPRESS_MAX: u64 = 100_000;
 /// How long a stop waits for work at hand, and for clients that still read.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How long a stop waits for requests at hand: long polls would keep it waiting for a minute.
+const REQUESTS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A server in this process.
 pub struct Running {
     /// Where it answers: `http://127.0.0.1:8083`.
     pub endpoint: String,
-    stop: CancellationToken,
-    services: TaskTracker,
+    work: Work,
     /// Held while the data directory is ours.
     _lock: Option<File>,
 }
 
 /// Serves until told to stop.
-pub async fn run(config: Config, args: DevArgs) -> Result<Exit, Error> {
-    let config = args.over(config);
+pub async fn run(config: Config) -> Result<Exit, Error> {
     let kept = match &config.data.directory {
         Some(directory) => format!("in {}", directory.display()),
         None => "in memory, gone with this process (keep it with --data DIR)".to_owned(),
@@ -90,9 +73,7 @@ async fn stop_signal() {
 impl Running {
     /// Stops in order: no new requests, no new deliveries, then what is at hand.
     pub async fn stop(self) {
-        self.stop.cancel();
-        self.services.close();
-        if tokio::time::timeout(STOP_WITHIN, self.services.wait()).await.is_err() {
+        if !self.work.stop(STOP_WITHIN).await {
             tracing::warn!("some work was cut off; it goes on at the next start");
         }
     }
@@ -100,41 +81,31 @@ impl Running {
 
 /// Starts a server in this process.
 pub async fn start(config: Config) -> Result<Running, Error> {
-    let address = format!("{}:{}", config.server.host, config.server.port);
-    let listener = TcpListener::bind(&address).await.map_err(|error| {
-        let fix = match error.kind() {
-            ErrorKind::AddrInUse | ErrorKind::PermissionDenied => "choose another port with --port N",
-            _ => "choose another address with --host",
-        };
-        Error::Failed(format!("failed to listen on {address}: {error}; {fix}"))
-    })?;
-    let local = listener.local_addr().map_err(|error| Error::Failed(format!("failed to listen: {error}")))?;
+    let listener = http::listen(&config.server, "--host").await?;
+    let endpoint = http::endpoint(&listener)?;
     let stop = CancellationToken::new();
     let data = Data::open(&config).await?;
-    let (near_timers, timers) = mpsc::unbounded_channel();
-    let core = assemble(&config, &data, near_timers, stop.clone())
+    let parts = Parts {
+        store: Arc::new(data.store.clone()),
+        catalog: Arc::new(data.store),
+        broker: Arc::new(InProcess::new()),
+        clock: Arc::new(SystemClock),
+        token_key: data.token_key,
+        queues: 1,
+    };
+    let (core, timers) = composition::assemble(&config, parts, stop.clone())
         .map_err(|error| Error::Failed(format!("failed to start: {error}")))?;
-    let services = TaskTracker::new();
-    declare(&core).await.map_err(|error| Error::Failed(error.to_string()))?;
+    composition::declare(&core).await.map_err(|error| Error::Failed(error.to_string()))?;
     // Before anything moves, or what moves would be sent out twice.
     let found = core.recover().await.map_err(|error| Error::Failed(error.to_string()))?;
-    begin(&core, timers, &stop, &services);
+    let work = Work::new(stop.clone());
+    work.begin(&core, &Roles::default(), timers);
     if found > 0 {
         tracing::info!("{found} branches of executions go on");
     }
-    let router = crate::api::router(core);
-    let asked = stop.clone();
-    services.spawn(async move {
-        let serving = axum::serve(listener, router).with_graceful_shutdown(asked.clone().cancelled_owned());
-        // Long polls would keep a graceful stop waiting for a minute.
-        tokio::select! {
-            served = serving.into_future() => if let Err(error) = served {
-                tracing::error!(%error, "the API has stopped");
-            },
-            () = async { asked.cancelled().await; tokio::time::sleep(Duration::from_secs(1)).await } => {}
-        }
-    });
-    Ok(Running { endpoint: format!("http://{local}"), stop, services, _lock: data.lock })
+    let router = api::router(Arc::new(OnceLock::from(core))).merge(api::health(Arc::new(AlwaysReady)));
+    work.spawn(http::serve(listener, router, stop, REQUESTS_WITHIN));
+    Ok(Running { endpoint, work, _lock: data.lock })
 }
 
 /// What is kept beyond the process, or not.
@@ -202,92 +173,4 @@ fn token_key(path: &Path) -> std::io::Result<[u8; 32]> {
         }
         Err(error) => Err(error),
     }
-}
-
-fn random_key() -> [u8; 32] {
-    let mut key = [0; 32];
-    key[..16].copy_from_slice(Uuid::new_v4().as_bytes());
-    key[16..].copy_from_slice(Uuid::new_v4().as_bytes());
-    key
-}
-
-fn assemble(
-    config: &Config,
-    data: &Data,
-    near_timers: mpsc::UnboundedSender<NearTimer>,
-    stopping: CancellationToken,
-) -> std::io::Result<Arc<Core>> {
-    let store = Arc::new(data.store.clone());
-    let children = Arc::new(ChildExecutions::default());
-    let connectors: Vec<Arc<dyn Connector>> = vec![
-        Arc::new(LambdaConnector::new(config.functions.clone())?),
-        Arc::new(StatesConnector::new(children.clone())),
-    ];
-    let core = Arc::new(Core {
-        store: store.clone(),
-        catalog: store,
-        broker: Arc::new(InProcess::new()),
-        clock: Arc::new(SystemClock),
-        home: config.home(),
-        limits: config.limits.of_language(),
-        admission: Admission {
-            open_executions_max: config.limits.open_executions_max.get(),
-            open_express_max: OPEN_EXPRESS_MAX,
-        },
-        open_counted: Mutex::default(),
-        connectors,
-        programs: Programs::default(),
-        headers: Headers::default(),
-        tokens: Tokens::new(data.token_key),
-        shards: Shards::new(1),
-        engine: Uuid::new_v4().simple().to_string(),
-        near_timers,
-        cancelled: broadcast::channel(HINTS_MAX).0,
-        closed: broadcast::channel(HINTS_MAX).0,
-        stopping,
-        replies: express::Replies::default(),
-        ended_forks: express::EndedForks::default(),
-        open_express: express::OpenExpress::default(),
-    });
-    children.attach(&core);
-    Ok(core)
-}
-
-async fn declare(core: &Core) -> Result<(), broker::Error> {
-    let mut queues: Vec<Queue> =
-        Family::ALL.into_iter().flat_map(|family| core.shards.queues(family)).collect();
-    queues.push(Queue::reply(&core.engine));
-    queues.extend(core.connectors.iter().map(|connector| Queue::tasks(connector.name())));
-    core.broker.declare(&queues).await
-}
-
-/// Starts the services.
-fn begin(
-    core: &Arc<Core>,
-    timers: mpsc::UnboundedReceiver<NearTimer>,
-    stop: &CancellationToken,
-    services: &TaskTracker,
-) {
-    for queue in [Family::Standard, Family::Results].into_iter().flat_map(|family| core.shards.queues(family))
-    {
-        spawn(services, executor::run(core.clone(), queue, stop.clone()));
-    }
-    for family in [Family::Express, Family::Calls, Family::Inner] {
-        for queue in core.shards.queues(family) {
-            spawn(services, express::run(core.clone(), family, queue, stop.clone()));
-        }
-    }
-    spawn(services, express::run_replies(core.clone(), stop.clone()));
-    for connector in &core.connectors {
-        spawn(services, task_runner::run(core.clone(), connector.clone(), stop.clone()));
-    }
-    services.spawn(scheduler::run(core.clone(), timers, stop.clone()));
-}
-
-fn spawn(services: &TaskTracker, service: impl Future<Output = Result<(), broker::Error>> + Send + 'static) {
-    services.spawn(async move {
-        if let Err(error) = service.await {
-            tracing::error!(%error, "a service has stopped");
-        }
-    });
 }

@@ -4,6 +4,11 @@ use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
 const PREFIX: &str = "WARREN__";
+/// Keys whose values are numbers, by their names or by how these end.
+const QUANTITIES: [&str; 2] = ["port", "queues"];
+const QUANTITY_ENDS: [&str; 5] = ["_max", "_seconds", "_days", "_connections", "_concurrency"];
+/// Keys whose values are true or false.
+const SWITCHES: [&str; 2] = ["migrate_at_start", "fuse"];
 
 /// `WARREN__SECTION__KEY` and its value.
 pub(super) struct Variable {
@@ -28,15 +33,27 @@ impl Variable {
         words.iter().enumerate().map(word).collect()
     }
 
-    /// Only quantities are numbers: an account of digits is a text.
+    /// Only quantities are numbers, and only switches true or false: an account of digits is a text.
     fn value(&self, key: &str) -> Value {
-        let quantity =
-            key == "port" || ["_max", "_seconds", "_concurrency"].iter().any(|end| key.ends_with(end));
-        match self.value.trim().parse::<u64>() {
-            Ok(number) if quantity => Value::from(number),
-            Ok(_) | Err(_) => Value::from(self.value.clone()),
+        let text = self.value.trim();
+        let is_quantity = QUANTITIES.contains(&key) || QUANTITY_ENDS.iter().any(|end| key.ends_with(end));
+        match (text.parse::<u64>(), text.parse::<bool>()) {
+            (Ok(number), _) if is_quantity => Value::from(number),
+            (_, Ok(switch)) if SWITCHES.contains(&key) => Value::from(switch),
+            _ => Value::from(self.value.clone()),
         }
     }
+}
+
+/// One value under its path.
+pub(super) fn nested(path: &[impl ToString], value: Value) -> Map<Profile, Dict> {
+    let Some((key, sections)) = path.split_last() else { return Map::new() };
+    let innermost = Dict::from([(key.to_string(), value)]);
+    let nested = sections
+        .iter()
+        .rev()
+        .fold(innermost, |inner, section| Dict::from([(section.to_string(), Value::from(inner))]));
+    Map::from([(Profile::Default, nested)])
 }
 
 impl Provider for Variable {
@@ -46,12 +63,7 @@ impl Provider for Variable {
 
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
         let path = self.path();
-        let Some((key, sections)) = path.split_last() else { return Ok(Map::new()) };
-        let innermost = Dict::from([(key.clone(), self.value(key))]);
-        let nested = sections
-            .iter()
-            .rev()
-            .fold(innermost, |inner, section| Dict::from([(section.clone(), Value::from(inner))]));
-        Ok(Map::from([(Profile::Default, nested)]))
+        let value = self.value(path.last().map_or("", String::as_str));
+        Ok(nested(&path, value))
     }
 }

@@ -98,9 +98,13 @@ impl Core {
         let consumer = self.broker.consume(&queue, 1).await?;
         let deadline = tokio::time::Instant::now() + wait;
         loop {
-            let Ok(deliveries) = tokio::time::timeout_at(deadline, consumer.next(1)).await else {
-                return Ok(None);
+            let came = tokio::select! {
+                biased;
+                // The worker asks again, and elsewhere.
+                () = self.stopping.cancelled() => return Ok(None),
+                came = tokio::time::timeout_at(deadline, consumer.next(1)) => came,
             };
+            let Ok(deliveries) = came else { return Ok(None) };
             let deliveries = match deliveries {
                 Ok(deliveries) => deliveries,
                 // The activity was deleted meanwhile.

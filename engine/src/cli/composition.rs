@@ -1,0 +1,221 @@
+//! How `dev` and `serve` are put together: a core from its parts, the services of a role, and how all of it
+//! is stopped.
+//!
+//! ```text
+//!   Parts (adapters, keys) ─▶ assemble ─▶ Core ─▶ services(roles) ─▶ supervision ─▶ stop, in order
+//! ```
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use connectors::Connector;
+use connectors::lambda::LambdaConnector;
+use connectors::states::StatesConnector;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::config::{Config, Role, Roles};
+use crate::ports::broker::{self, Broker, Family, Queue};
+use crate::ports::catalog::Catalog;
+use crate::ports::clock::Clock;
+use crate::ports::store::Store;
+use crate::services::child_executions::ChildExecutions;
+use crate::services::headers::Headers;
+use crate::services::programs::Programs;
+use crate::services::scheduler::NearTimer;
+use crate::services::shards::Shards;
+use crate::services::tokens::Tokens;
+use crate::services::{Admission, Core, executor, express, scheduler, task_runner};
+use supervision::{Service, Standing};
+
+pub mod http;
+
+pub mod supervision;
+
+/// Messages to services that are kept for one that is slow; older ones are dropped, as they are hints.
+const HINTS_MAX: usize = 4_096;
+/// Express executions that may be open before starts are refused: each lives in memory.
+const OPEN_EXPRESS_MAX: u64 = 100_000;
+
+/// What a core is made of.
+pub struct Parts {
+    /// Standard executions.
+    pub store: Arc<dyn Store>,
+    /// What the API lists and describes.
+    pub catalog: Arc<dyn Catalog>,
+    /// Messages.
+    pub broker: Arc<dyn Broker>,
+    /// The deployment's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Signs task tokens.
+    pub token_key: [u8; 32],
+    /// The width of the families of queues.
+    pub queues: u16,
+}
+
+/// The timers that the scheduler of this process keeps in memory.
+pub type Timers = mpsc::UnboundedReceiver<NearTimer>;
+
+/// A core, and its timers. They are nobody's where no scheduler runs: their rows are found by another one.
+pub fn assemble(
+    config: &Config,
+    parts: Parts,
+    stopping: CancellationToken,
+) -> std::io::Result<(Arc<Core>, Timers)> {
+    let (near_timers, timers) = mpsc::unbounded_channel();
+    let children = Arc::new(ChildExecutions::default());
+    let connectors: Vec<Arc<dyn Connector>> = vec![
+        Arc::new(LambdaConnector::new(config.functions.clone())?),
+        Arc::new(StatesConnector::new(children.clone())),
+    ];
+    let core = Arc::new(Core {
+        store: parts.store,
+        catalog: parts.catalog,
+        broker: parts.broker,
+        clock: parts.clock,
+        home: config.home(),
+        limits: config.limits.of_language(),
+        admission: Admission {
+            open_executions_max: config.limits.open_executions_max.get(),
+            open_express_max: OPEN_EXPRESS_MAX,
+        },
+        open_counted: Mutex::default(),
+        connectors,
+        programs: Programs::default(),
+        headers: Headers::default(),
+        tokens: Tokens::new(parts.token_key),
+        shards: Shards::new(parts.queues),
+        engine: Uuid::new_v4().simple().to_string(),
+        near_timers,
+        cancelled: broadcast::channel(HINTS_MAX).0,
+        closed: broadcast::channel(HINTS_MAX).0,
+        stopping,
+        replies: express::Replies::default(),
+        ended_forks: express::EndedForks::default(),
+        open_express: express::OpenExpress::default(),
+    });
+    children.attach(&core);
+    Ok((core, timers))
+}
+
+/// Makes sure that all queues exist that anybody publishes to, whoever consumes from them.
+pub async fn declare(core: &Core) -> Result<(), broker::Error> {
+    let mut queues: Vec<Queue> =
+        Family::ALL.into_iter().flat_map(|family| core.shards.queues(family)).collect();
+    queues.push(Queue::reply(&core.engine));
+    queues.extend(core.connectors.iter().map(|connector| Queue::tasks(connector.name())));
+    core.broker.declare(&queues).await
+}
+
+/// 32 random bytes, for a key that nobody has given.
+pub fn random_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+    key[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+    key
+}
+
+/// What runs in this process, until it is stopped in order.
+pub struct Work {
+    /// No new requests, no new deliveries.
+    stop: CancellationToken,
+    /// Cancelled when those that wait for answers are through: answers are passed on until then.
+    stop_replies: CancellationToken,
+    /// Whatever may wait for answers.
+    tasks: TaskTracker,
+    replies: TaskTracker,
+    /// Which services are down.
+    pub standing: Arc<Standing>,
+}
+
+impl Work {
+    /// Nothing yet. It is told to stop by `stop`.
+    pub fn new(stop: CancellationToken) -> Self {
+        Work {
+            stop,
+            stop_replies: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            replies: TaskTracker::new(),
+            standing: Arc::default(),
+        }
+    }
+
+    /// Adds something that ends by itself soon after the stop.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Starts the services of these roles.
+    pub fn begin(&self, core: &Arc<Core>, roles: &Roles, timers: Timers) {
+        for service in services(core, roles) {
+            let kept = supervision::keep(service, core.clone(), self.standing.clone(), self.stop.clone());
+            self.tasks.spawn(kept);
+        }
+        // Calls and children of Express executions, and synchronous executions of the API.
+        let replies = replies(core);
+        let kept = supervision::keep(replies, core.clone(), self.standing.clone(), self.stop_replies.clone());
+        self.replies.spawn(kept);
+        if roles.has(Role::Engine) {
+            self.tasks.spawn(scheduler::run(core.clone(), timers, self.stop.clone()));
+        }
+        if roles.has(Role::Triggers) {
+            tracing::debug!("the role triggers has nothing to do in this release");
+        }
+    }
+
+    /// Stops in order: no new requests and deliveries, then what is at hand, then the answers it waits for.
+    /// Answers whether all of it was through in time.
+    pub async fn stop(&self, within: Duration) -> bool {
+        self.stop.cancel();
+        let deadline = Instant::now() + within;
+        self.tasks.close();
+        let through = timeout_at(deadline, self.tasks.wait()).await.is_ok();
+        self.stop_replies.cancel();
+        self.replies.close();
+        through && timeout_at(deadline, self.replies.wait()).await.is_ok()
+    }
+}
+
+/// The services of these roles that take messages, the one of replies apart.
+fn services(core: &Arc<Core>, roles: &Roles) -> Vec<Service> {
+    let mut services = Vec::new();
+    if roles.has(Role::Engine) {
+        for family in Family::ALL {
+            services.extend(core.shards.queues(family).map(|queue| mover(core, family, queue)));
+        }
+    }
+    if roles.has(Role::Connectors) {
+        services.extend(core.connectors.iter().map(|connector| {
+            let (core, connector) = (core.clone(), connector.clone());
+            Service::new(Queue::tasks(connector.name()), move |stop| {
+                task_runner::run(core.clone(), connector.clone(), stop).boxed()
+            })
+        }));
+    }
+    services
+}
+
+/// The service that moves executions on by the messages of one queue.
+fn mover(core: &Arc<Core>, family: Family, queue: Queue) -> Service {
+    type Ran = BoxFuture<'static, Result<(), broker::Error>>;
+    let (core, consumed) = (core.clone(), queue.clone());
+    Service::new(queue, move |stop| -> Ran {
+        let (core, queue) = (core.clone(), consumed.clone());
+        match family {
+            Family::Standard | Family::Results => executor::run(core, queue, stop).boxed(),
+            Family::Express | Family::Calls | Family::Inner => {
+                express::run(core, family, queue, stop).boxed()
+            }
+        }
+    })
+}
+
+fn replies(core: &Arc<Core>) -> Service {
+    let reply = core.clone();
+    Service::new(Queue::reply(&core.engine), move |stop| express::run_replies(reply.clone(), stop).boxed())
+}
