@@ -54,9 +54,7 @@ pub(crate) use promises_to;
 /// What only a broker can promise that hands nothing over before it is asked for.
 macro_rules! exact_promises_to {
     ($attribute:meta, $broker:expr) => {
-        $crate::contract::promises!(broker, $attribute, $broker,
-            a_delivery_that_nobody_took_does_not_count
-        );
+        $crate::contract::promises!(broker, $attribute, $broker, a_delivery_that_nobody_took_does_not_count);
     };
 }
 pub(crate) use exact_promises_to;

@@ -85,8 +85,15 @@ pub async fn patiently<T, F: Future<Output = Result<T, sqlx::Error>>>(ask: impl 
     loop {
         match ask().await {
             Ok(answer) => return answer,
+            Err(error) if is_final(&error) => panic!("the database refuses: {error}"),
             Err(error) => assert!(began.elapsed() < BACK_WITHIN, "the database does not come back: {error}"),
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Whether asking again is of no use: the database answers, and neither shuts down, starts nor lacks anything.
+fn is_final(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| !["08", "53", "57", "25006"].iter().any(|class| code.starts_with(class)))
 }

@@ -222,7 +222,9 @@ async fn dial(uri: &AMQPUri, name: &str) -> lapin::Result<Connection> {
         let tls = OwnedTLSConfig::default();
         let connecting = AMQPUriTcpExt::connect_with_config_async(&uri, tls.as_ref(), &runtime);
         let connected = timeout(DIAL_WITHIN, connecting).await;
-        connected.map_err(|elapsed| lapin::Error::from(std::io::Error::from(elapsed)))?.map_err(lapin::Error::from)
+        connected
+            .map_err(|elapsed| lapin::Error::from(std::io::Error::from(elapsed)))?
+            .map_err(lapin::Error::from)
     };
     Connection::connector(uri.clone(), runtime, connect, properties).await
 }

@@ -30,9 +30,7 @@ use super::closing::{Closing, Goodbye};
 use super::envelope::{Arrived, Names};
 use super::ladder;
 use super::publisher::Publisher;
-use crate::ports::broker::{
-    Consumer, Delivery, DeliveryTag, Error, Publication, Published, Queue, Settle,
-};
+use crate::ports::broker::{Consumer, Delivery, DeliveryTag, Error, Publication, Published, Queue, Settle};
 
 /// How long a channel is given to end in order.
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);

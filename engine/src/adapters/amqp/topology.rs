@@ -153,7 +153,10 @@ impl Topology {
         let name = self.names.rung(milliseconds);
         let mut rung = at_least_once("");
         insert(&mut rung, "x-queue-type", "quorum");
-        rung.insert("x-message-ttl".into(), AMQPValue::LongLongInt(milliseconds.try_into().unwrap_or(i64::MAX)));
+        rung.insert(
+            "x-message-ttl".into(),
+            AMQPValue::LongLongInt(milliseconds.try_into().unwrap_or(i64::MAX)),
+        );
         self.declare_on(channel, &name, rung).await?;
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
         let exchange = channel
