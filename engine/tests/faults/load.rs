@@ -81,6 +81,9 @@ impl Chains {
         let started = starting.await.expect("all are started");
         let ended = world.api.all_ended(&machine).await;
         let all_well = [("SUCCEEDED".to_owned(), count)].into();
+        if ended != all_well {
+            tell_ends(world, &machine).await;
+        }
         assert_eq!(ended, all_well, "S8: started is the sum of what became of it, and no more");
         let arns = started.into_iter().map(|(arn, _)| arn);
         for (n, history) in (0..).zip(world.api.histories(arns).await) {
@@ -98,5 +101,15 @@ impl Chains {
         }
         oracle::tasks_done(world, count * tasks).await;
         oracle::nothing_left(world).await;
+    }
+}
+
+/// Shows how the first executions that did not end well came to their end.
+async fn tell_ends(world: &World, machine: &str) {
+    for execution in world.api.list(machine, Some("FAILED")).await.iter().take(3) {
+        let history = world.api.history(execution["executionArn"].as_str().unwrap()).await;
+        for event in &history[history.len().saturating_sub(3)..] {
+            eprintln!("{}: {event}", execution["name"]);
+        }
     }
 }
