@@ -2,10 +2,10 @@
 
 CASES ?= ../shared/aws-conformance
 
-.PHONY: help demo dev test check fmt lint docs simulate conformance bench faults fuzz
+.PHONY: help demo dev test check fmt lint docs services services-stop simulate conformance bench faults fuzz
 
 help: ## list what one can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## watch an order go through
 	cargo run -p engine -- demo
@@ -24,9 +24,15 @@ lint: ## the lints
 docs: ## the documentation of the code
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-test: ## the tests, those with boto3 and the AWS CLI included
-	cargo test --workspace
-	.ci/clients
+test: services ## the tests, those with boto3 and the AWS CLI included
+	. target/services.env && cargo test --workspace
+	. target/services.env && .ci/clients
+
+services: ## the RabbitMQ and Postgres of the tests: those that are there, or private ones
+	.ci/services start
+
+services-stop: ## stops the private ones
+	.ci/services stop
 
 simulate: ## one run of the simulation again (SEED=n); without, WARREN_SEEDS (40) of them
 	WARREN_SEED=$(SEED) cargo test -p engine --test simulation
@@ -37,8 +43,9 @@ conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/co
 bench: ## nanoseconds for a transition
 	cargo bench -p benches
 
-faults: ## real processes, killed at the worst moment
+faults: ## real processes, killed at the worst moment, at length
 	WARREN_KILLS=200 WARREN_EXECUTIONS=2000 cargo test -p engine --test kills -- --nocapture
+	WARREN_FAULTS_SCALE=10 cargo test -p engine --features crash-points --test faults -- --nocapture
 
 fuzz: ## a minute for each entrance that takes text from anybody (nightly, cargo-fuzz)
 	.ci/fuzz 60

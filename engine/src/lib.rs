@@ -4,6 +4,8 @@
 //! cli ─▶ adapters ─▶ ports ◀─ services ◀─ api          only cli names an adapter
 //! ```
 
+pub mod crash;
+
 pub mod ids;
 
 pub mod arn;

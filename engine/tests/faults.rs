@@ -1,0 +1,39 @@
+//! Real engines on a real broker and a real database, each of which dies, freezes or lies at the worst moment.
+//!
+//! Every test has a prefix and a database of its own on two private servers, which all tests share one after the
+//! other. It loads engines, breaks something, waits until all executions have ended, and asks the oracle
+//! ([`faults::oracle`]) whether anything was lost, done twice or left over. The sizes are those of a change;
+//! `make faults` multiplies them (`WARREN_FAULTS_SCALE`). `WARREN_SEED` repeats a run as far as the system lets it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "faults"]
+mod faults {
+    pub mod load;
+    pub mod oracle;
+    pub mod world;
+
+    mod broker_lost;
+    mod callbacks;
+    mod copies;
+    mod crash_points;
+    mod database_lost;
+    mod engines_frozen;
+    mod engines_killed;
+    mod harness;
+    mod poison;
+    mod replies_lost;
+}
+
+#[path = "support"]
+mod support {
+    pub mod api;
+    pub mod engine;
+    pub mod histories;
+    pub mod lottery;
+    pub mod network;
+    pub mod private;
+
+    pub mod recorder;
+    pub mod worker;
+}

@@ -1,0 +1,40 @@
+//! F8, F9: the database restarts, or ends connections.
+
+use std::time::{Duration, Instant};
+
+use super::load::Chains;
+use super::world::{World, sized};
+use crate::support::recorder::patiently;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_the_database_restarts() {
+    let mut world = World::start("f8", 2).await;
+    let chains = Chains::begin(&world, sized(500), 3).await;
+    for _ in 0..sized(2) {
+        tokio::time::sleep(world.lottery.pause(1_000, 3_000)).await;
+        let database = &mut world.servers().postgres;
+        database.quit();
+        tokio::task::block_in_place(|| database.restart());
+    }
+    chains.finish(&world).await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_the_database_ends_connections() {
+    let mut world = World::start("f9", 2).await;
+    let chains = Chains::begin(&world, sized(600), 3).await;
+    let storm = Instant::now();
+    let mut ended = 0_u64;
+    while storm.elapsed() < Duration::from_secs(sized(20)) {
+        let one = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
+                   WHERE datname LIKE 'f9\\_%' ORDER BY random() LIMIT 1) AS one";
+        let count: i64 = patiently(|| sqlx::query_scalar(one).fetch_one(&world.admin)).await;
+        ended += count.unsigned_abs();
+        tokio::time::sleep(world.lottery.pause(100, 300)).await;
+    }
+    eprintln!("f9: {ended} connections ended");
+    assert!(ended > 20, "only {ended} connections were there to be ended");
+    chains.finish(&world).await;
+    world.close().await;
+}

@@ -1,0 +1,61 @@
+//! What must be true when all has ended, asked of the database and of what workers recorded.
+
+use std::time::{Duration, Instant};
+
+use super::world::World;
+use crate::support::recorder::patiently;
+
+/// The end of an execution may be announced a little after it.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// Pause between two looks at what does not announce itself.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// S3, S6: no branch, due time or open task is left of executions that have all ended. S2: the transitions of
+/// each branch are numbered without a gap (twice the same number the key forbids).
+pub async fn nothing_left(world: &World) {
+    let began = Instant::now();
+    loop {
+        let rows: i64 = count(world, "SELECT count(*) FROM branches").await;
+        if rows == 0 {
+            break;
+        }
+        assert!(
+            began.elapsed() < SETTLED_WITHIN,
+            "S3: {rows} branches are left of executions that have ended"
+        );
+        tokio::time::sleep(LOOK).await;
+    }
+    let gaps = "SELECT count(*) FROM (SELECT 1 FROM history GROUP BY execution, branch \
+                HAVING max(seq) + 1 <> count(*) OR min(seq) <> 0) AS gaps";
+    assert_eq!(count(world, gaps).await, 0, "S2: a branch has a gap in its transitions");
+}
+
+/// S4: each of so many tasks reached a worker at least once, under one name. Answers how often one was done again.
+pub async fn tasks_done(world: &World, expected: u64) -> u64 {
+    let times = world.recorder.times().await;
+    assert_eq!(times.len() as u64, expected, "S4: a task was not done, or was scheduled twice");
+    let again = times.values().sum::<u64>() - expected;
+    eprintln!("{}: {expected} tasks done, {again} of them again under the same name", world.name);
+    again
+}
+
+async fn count(world: &World, query: &'static str) -> i64 {
+    patiently(|| sqlx::query_scalar(query).fetch_one(&world.database)).await
+}
+
+/// Waits until as much is there as is wanted; fails when it stops growing, or is more.
+pub async fn until(world: &World, broken: &str, mut look: impl AsyncFnMut() -> (u64, u64)) {
+    let (mut before, mut moved) = (0, Instant::now());
+    loop {
+        let (found, wanted) = look().await;
+        assert!(found <= wanted, "{}: {found} of {wanted}", world.name);
+        if found == wanted {
+            return;
+        }
+        if found != before {
+            (before, moved) = (found, Instant::now());
+        }
+        assert!(moved.elapsed() < SETTLED_WITHIN, "{broken}: {found} of {wanted}");
+        tokio::time::sleep(LOOK).await;
+    }
+}

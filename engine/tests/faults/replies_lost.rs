@@ -1,0 +1,39 @@
+//! F10: what was asked was done, and the answer is lost: a COMMIT, a confirm, an acknowledgement, at any byte.
+
+use std::time::Duration;
+
+use super::load::Chains;
+use super::world::{World, sized};
+use crate::support::engine::Setting;
+use crate::support::network::{Proxy, Way};
+
+/// A cut lies within so many bytes: some tens of transitions.
+const WITHIN_BYTES: u64 = 40_000;
+/// A connection that carries nothing is not cut.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_makes_nothing_happen_twice() {
+    let mut proxies = Vec::new();
+    let mut world = World::start_with("f10", 2, async |setting: Setting| {
+        let (broker, broker_url) = Proxy::before(&setting.broker_url).await;
+        let (store, store_url) = Proxy::before(&setting.store_url).await;
+        proxies.extend([broker, store]);
+        Setting { broker_url, store_url, ..setting }
+    })
+    .await;
+    let chains = Chains::begin(&world, sized(800), 3).await;
+    let mut cuts = 0;
+    let wanted = sized(200);
+    for _ in 0..wanted {
+        let proxy = &proxies[world.lottery.index(proxies.len())];
+        // Answers are what is lost twice out of three times.
+        let way = if world.lottery.below(3) == 0 { Way::Requests } else { Way::Replies };
+        proxy.cut_after(way, world.lottery.below(WITHIN_BYTES));
+        cuts += u64::from(proxy.was_cut(CUT_WITHIN).await);
+    }
+    eprintln!("f10: {cuts} connections cut");
+    assert!(cuts > wanted / 4, "only {cuts} of {wanted} cuts met a connection at work");
+    chains.finish(&world).await;
+    world.close().await;
+}
