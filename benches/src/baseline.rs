@@ -9,10 +9,12 @@
 //!
 //! Fused, ten states share a hop: one message, one row with ten states' history.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -71,23 +73,40 @@ pub async fn skeleton(bench: &Bench, standard: bool, states: u32) -> Result<Vec<
     Ok(vec![Figure::rate("states", "states/s", &windows).note(note)])
 }
 
-/// Fenced moves and their history, so many a transaction.
+/// Fenced moves and their history, so many a transaction. The driver leaves Nagle's algorithm on, so that over
+/// TCP a request larger than a segment waits for the peer's delayed acknowledgement; where the server is here,
+/// its local socket shows what it can do without.
 pub async fn postgres(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for batch in [100_u32, 20, 1] {
-        let windows = in_scratch(bench, async |scratch| {
-            let bodies =
-                payload::messages(u32::from(CONNECTIONS) * batch.max(50) * 4, bench.args.message_bytes);
-            Rows::prepare(&scratch.store, &bodies).await.context("make tables")?;
-            let commits = Commits::start(bench, scratch, &bodies, batch).await?;
-            measure(bench, commits.count.clone(), 1.0, commits).await
-        })
-        .await?;
-        let name = format!("{batch} a commit");
-        let note = format!("{CONNECTIONS} connections, rows of {} B", bench.args.row_bytes);
-        figures.push(Figure::rate(name, "transitions/s", &windows).note(note));
+        figures.push(commits(bench, batch, None).await?);
+    }
+    if let Some(folder) = local_socket(&bench.args.store) {
+        figures.push(commits(bench, 100, Some(folder)).await?);
     }
     Ok(figures)
+}
+
+async fn commits(bench: &Bench, batch: u32, socket: Option<&str>) -> Result<Figure> {
+    let windows = in_scratch(bench, async |scratch| {
+        let bodies = payload::messages(u32::from(CONNECTIONS) * batch.max(50) * 4, bench.args.message_bytes);
+        Rows::prepare(&scratch.store, &bodies).await.context("make tables")?;
+        let commits = Commits::start(bench, scratch, &bodies, batch, socket).await?;
+        measure(bench, commits.count.clone(), 1.0, commits).await
+    })
+    .await?;
+    let way = socket.map_or("", |_| ", local socket");
+    let note = format!("{CONNECTIONS} connections, rows of {} B", bench.args.row_bytes);
+    Ok(Figure::rate(format!("{batch} a commit{way}"), "transitions/s", &windows).note(note))
+}
+
+/// Where the server of this URL listens besides its port, if it is the one on this machine.
+fn local_socket(store: &str) -> Option<&'static str> {
+    const FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
+    let options: PgConnectOptions = store.parse().ok()?;
+    let here = ["127.0.0.1", "localhost", "::1"].contains(&options.get_host());
+    let socket = format!(".s.PGSQL.{}", options.get_port());
+    FOLDERS.into_iter().find(|folder| here && Path::new(folder).join(&socket).exists())
 }
 
 /// Tasks that work until they are told to stop.
@@ -113,11 +132,17 @@ struct Commits {
 
 impl Commits {
     /// Each connection has branches of its own and goes through them in turns.
-    async fn start(bench: &Bench, scratch: &Scratch, bodies: &[Vec<u8>], batch: u32) -> Result<Self> {
+    async fn start(
+        bench: &Bench,
+        scratch: &Scratch,
+        bodies: &[Vec<u8>],
+        batch: u32,
+        socket: Option<&str>,
+    ) -> Result<Self> {
         let (count, mut tasks) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
         let row = payload::history(1, bench.args.row_bytes);
         for share in bodies.chunks(bodies.len() / usize::from(CONNECTIONS)) {
-            let mut rows = Rows::connect(&scratch.store).await?;
+            let mut rows = Rows::connect(&scratch.store, socket).await?;
             let mut moves = share.iter().map(|body| work::read(body)).collect::<Result<Vec<_>>>()?;
             let (count, row, batch) = (Arc::clone(&count), row.clone(), batch as usize);
             tasks.spawn(async move {

@@ -67,9 +67,16 @@ impl Deployment {
     pub async fn start(bench: &Bench, setup: Setup) -> Result<Self> {
         if let Some(url) = &bench.args.endpoint {
             let prefix = bench.args.prefix.clone();
-            let addresses = vec![address(url)?];
-            let processes = bench.processes.clone();
-            return Ok(Deployment { addresses, processes, prefix, engines: Vec::new(), own: None });
+            let address = address(url)?;
+            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            let processes = bench.processes.with_engine_on(port.unwrap_or_default());
+            return Ok(Deployment {
+                addresses: vec![address],
+                processes,
+                prefix,
+                engines: Vec::new(),
+                own: None,
+            });
         }
         let binary = binary(bench)?;
         let scratch = bench.servers.scratch().await?;

@@ -63,6 +63,11 @@ impl Processes {
         Processes { engines, ..self.clone() }
     }
 
+    /// The same, and the engine that listens on this port, if it is here.
+    pub fn with_engine_on(&self, port: u16) -> Self {
+        self.with(listener::process(port, "warren").into_iter().collect())
+    }
+
     /// What they used until now.
     pub fn usage(&self) -> Usage {
         Usage {

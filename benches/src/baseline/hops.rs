@@ -112,7 +112,7 @@ impl Hops {
         let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
         let consumer = channel.basic_consume(queue.into(), "".into(), options, table).await?;
         let rows = match work {
-            Work::Commit { .. } => Some(Rows::connect(&scratch.store).await?),
+            Work::Commit { .. } => Some(Rows::connect(&scratch.store, None).await?),
             Work::Forward | Work::Change { .. } => None,
         };
         let (out, confirms) = mpsc::channel(BATCHES_OUT_MAX);

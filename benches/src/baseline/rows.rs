@@ -1,5 +1,6 @@
 //! The two rows of a Standard transition: the fence that moves, the history that grows.
 
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
@@ -68,9 +69,13 @@ impl Rows {
         Ok(())
     }
 
-    /// Connects.
-    pub async fn connect(store: &str) -> Result<Self> {
-        Ok(Rows(PgConnection::connect(store).await?))
+    /// Connects, or to the socket in a folder instead of the address.
+    pub async fn connect(store: &str, socket: Option<&str>) -> Result<Self> {
+        let mut options: PgConnectOptions = store.parse()?;
+        if let Some(folder) = socket {
+            options = options.socket(folder);
+        }
+        Ok(Rows(PgConnection::connect_with(&options).await?))
     }
 
     /// Commits; fails if one missed its fence, as nothing here may.

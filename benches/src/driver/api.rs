@@ -87,8 +87,9 @@ impl Api {
         Ok(serde_json::from_slice(&answer.body)?)
     }
 
-    /// CreateStateMachine; its ARN.
+    /// CreateStateMachine, under this name and a random ending; its ARN.
     pub async fn create_machine(&mut self, name: &str, express: bool, definition: &Value) -> Result<String> {
+        let name = format!("{name}-{}", uuid::Uuid::new_v4().simple());
         let kind = if express { "EXPRESS" } else { "STANDARD" };
         let body =
             json!({ "name": name, "type": kind, "roleArn": ROLE, "definition": definition.to_string() });
@@ -158,7 +159,7 @@ fn text(answer: &Value, key: &str) -> Result<String> {
 }
 
 fn span(execution: &Value) -> Result<Span> {
-    let time = |key: &str| execution[key].as_f64().map(|seconds| seconds * 1e3);
+    let time = |key: &str| execution[key].as_f64().map(|seconds| (seconds * 1e3).round());
     let (Some(start_ms), Some(stop_ms)) = (time("startDate"), time("stopDate")) else {
         return Err(Failure::new("an execution without its dates"));
     };
