@@ -40,7 +40,9 @@ simulate: ## one run of the simulation again (SEED=n); without, WARREN_SEEDS (40
 conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor
 	.ci/conformance "$(CASES)"
 
-bench: ## nanoseconds for a transition
+bench: ## the limits of this machine and Warren beside them (BENCH="chain10-express …"), then the interpreter alone
+	cargo build --release -p engine -p benches
+	cargo run --release -p benches --bin warren-bench -- $(BENCH)
 	cargo bench -p benches
 
 faults: ## real processes, killed at the worst moment, at length
