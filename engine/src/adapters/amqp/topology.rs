@@ -120,7 +120,7 @@ impl Topology {
             let declared = channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await;
             return declared.map(|_| ()).map_err(|error| refused(&name, &error));
         }
-        let arguments = if *queue == Queue::dead() {
+        let arguments = if [Queue::dead(), Queue::poison()].contains(queue) {
             self.last_stop(&name)
         } else {
             arguments(self.queue_type, DELIVERIES_MAX, Some(&self.names.poison()))
