@@ -197,10 +197,14 @@ impl Core {
         if let Some(task) = after.dropped_task {
             self.cancel(format!("{}/{}/{task}", after.header.id, after.path));
         }
+        if !launched.is_empty() {
+            crate::crash_point!("forked");
+        }
         for child in launched {
             publications.extend(self.launched_transition(&after.header, child));
         }
         if let Some((key, fence)) = parent {
+            crate::crash_point!("joined");
             publications.push(self.nudge(key, *fence));
         }
         if after.finished {
@@ -211,6 +215,7 @@ impl Core {
 
     /// Forgets an execution and tells who waits for its end.
     pub fn execution_is_over(&self, id: crate::ids::ExecutionId) {
+        crate::crash_point!("closed");
         self.headers.forget(id);
         self.cancel(format!("{id}/"));
         // Nobody may be waiting.

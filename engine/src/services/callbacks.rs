@@ -78,6 +78,7 @@ impl Core {
     async fn tell_by_token(&self, key: TaskKey, event: Event) -> Result<(), TaskError> {
         let told = self.tell_task(&key.branch, key.task, event, Backing::Row).await?;
         let publications = told.ok_or(TaskError::TimedOut)?;
+        crate::crash_point!("callback-committed");
         // The answer stands: what is not published now, the row asks for later.
         if let Err(error) = self.publish(publications).await {
             tracing::warn!(%error, "the next transition is late");

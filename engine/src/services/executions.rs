@@ -161,6 +161,7 @@ impl Core {
         let arn = self.home.execution(&machine.name, &header.name);
         match outcome {
             Started::Created(fence) => {
+                crate::crash_point!("start-committed");
                 let first = self.transition(&header, &BranchPath::root(), fence, branch, None);
                 self.headers.keep(&Arc::new(header));
                 // The execution stands: what is not published now, the row asks for later.
@@ -221,6 +222,7 @@ impl Core {
         failure: Failure,
     ) -> Result<Option<Timestamp>, Unavailable> {
         self.close(id, ExecutionStatus::Aborted, failure, EventKind::ExecutionAborted).await?;
+        crate::crash_point!("stop-committed");
         let execution = self.catalog.execution_by_id(id).await?;
         Ok(execution.and_then(|execution| execution.stopped_at))
     }

@@ -126,6 +126,7 @@ impl Core {
         again: bool,
         mark: &Mark,
     ) -> Result<(), Unavailable> {
+        crate::crash_point!("received");
         let mut settled = Vec::with_capacity(deliveries.len());
         let mut publications = Vec::with_capacity(deliveries.len());
         let mut steps = Vec::with_capacity(deliveries.len());
@@ -144,7 +145,9 @@ impl Core {
         }
         self.commit_all(steps, &mut publications).await?;
         self.publish(publications).await?;
+        crate::crash_point!("confirmed");
         consumer.settle(settled).await?;
+        crate::crash_point!("acknowledged");
         self.outages.over();
         Ok(())
     }
@@ -162,11 +165,16 @@ impl Core {
             }
             let (commits, ready): (Vec<Commit>, Vec<_>) = steps.into_iter().map(Ready::split).unzip();
             let sent: Vec<_> = commits.iter().map(|commit| (commit.key.clone(), commit.fence)).collect();
+            crate::crash_point!("applied");
             let verdicts = self.store.commit(commits).await?;
+            crate::crash_point!("committed");
             steps = Vec::new();
             for ((ready, verdict), (key, fence)) in ready.into_iter().zip(&verdicts).zip(&sent) {
                 match (verdict, ready.origin) {
-                    (Verdict::Done { .. }, _) => {
+                    (Verdict::Done { .. }, origin) => {
+                        if matches!(origin, Origin::Task(_)) {
+                            crate::crash_point!("task-recorded");
+                        }
                         let (inline, rest) = match round {
                             ..=ROUNDS_MAX => self.run_on(&ready.after, verdict).await?,
                             _ => (Vec::new(), verdict.clone()),

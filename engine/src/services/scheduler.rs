@@ -130,6 +130,9 @@ impl Core {
             };
             let claim = Claim { now, again_after_ms, moved_before, limit: CLAIM_MAX };
             let Claimed { rows, more } = self.store.claim_due(claim).await?;
+            if !rows.is_empty() {
+                crate::crash_point!("due-claimed");
+            }
             self.publish(rows.iter().map(|row| self.nudge(&row.key, row.fence)).collect()).await?;
             if !more {
                 return Ok(());

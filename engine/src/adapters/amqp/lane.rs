@@ -140,6 +140,7 @@ async fn send(channel: &Channel, number: u64, envelope: Envelope, _room: OwnedSe
     let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let written = channel.basic_publish(exchange, routing_key, mandatory, &body, properties).await;
     drop(body);
+    crate::crash_point!("published");
     match written {
         Ok(confirm) => (number, confirm.await),
         Err(error) => (number, Err(error)),

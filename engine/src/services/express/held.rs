@@ -55,12 +55,16 @@ impl Turn {
         let core = self.core.clone();
         let mut expected = core.replies.expect(id.clone());
         self.send_task(&message).await?;
+        crate::crash_point!("express-asked");
         loop {
             let until = self.task_deadline();
             let left = Duration::from_millis(core.milliseconds_until(until));
             let came = tokio::time::timeout(left, expected.answers.recv()).await.ok().flatten();
             match came.map(|delivery| self.came(&message, &delivery)) {
-                Some(Came::Ended(event)) => return Ok(Held::Event(event)),
+                Some(Came::Ended(event)) => {
+                    crate::crash_point!("express-answered");
+                    return Ok(Held::Event(event));
+                }
                 Some(Came::Beat) => self.beat(),
                 None => {
                     core.cancel(id);
