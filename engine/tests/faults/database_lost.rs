@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::PgPool;
+
 use super::load::Chains;
 use super::mixture::Mixture;
 use super::oracle;
 use super::world::{World, sized};
+use crate::support::lottery::Lottery;
 use crate::support::recorder::patiently;
 
 /// From the moment the database takes connections again.
@@ -31,19 +34,24 @@ async fn nothing_is_lost_when_the_database_ends_connections() {
     let mut world = World::start("f9", 2).await;
     let mut mixture = Mixture::prepare(world.api.clone(), &mut world.worker).await;
     let chains = Chains::begin(&world, sized(600), 3).await;
-    let storm = Instant::now();
-    let mut ended = 0_u64;
-    while storm.elapsed() < Duration::from_secs(sized(20)) {
-        let one = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
-                   WHERE datname LIKE 'f9\\_%' ORDER BY random() LIMIT 1) AS one";
-        let count: i64 = patiently(|| sqlx::query_scalar(one).fetch_one(&world.admin)).await;
-        ended += count.unsigned_abs();
-        let pause = world.lottery.pause(100, 300);
-        tokio::join!(tokio::time::sleep(pause), mixture.round());
-    }
+    let ended = mixture.during(end_connections(&world.admin, &mut world.lottery)).await;
     eprintln!("f9: {ended} connections ended");
     assert!(ended > 20, "only {ended} connections were there to be ended");
     mixture.finish(&world).await;
     chains.finish(&world).await;
     world.close().await;
+}
+
+/// Ends some five connections of the test's engines a second, and answers how many.
+async fn end_connections(admin: &PgPool, lottery: &mut Lottery) -> u64 {
+    let storm = Instant::now();
+    let mut ended = 0;
+    while storm.elapsed() < Duration::from_secs(sized(20)) {
+        let one = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity \
+                   WHERE datname LIKE 'f9\\_%' ORDER BY random() LIMIT 1) AS one";
+        let count: i64 = patiently(|| sqlx::query_scalar(one).fetch_one(admin)).await;
+        ended += count.unsigned_abs();
+        tokio::time::sleep(lottery.pause(100, 300)).await;
+    }
+    ended
 }

@@ -1,7 +1,9 @@
 //! A little of everything that executions can do, so that every part of an engine is at work.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,6 +18,8 @@ use crate::support::worker::{Calls, Worker};
 const ITEMS: u64 = 3;
 /// Tasks of an execution that has nothing else.
 const TASKS: u64 = 2;
+/// Pause between two rounds.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Executions of four machines, begun in rounds.
 pub struct Mixture {
@@ -66,6 +70,23 @@ impl Mixture {
             self.api.start(&self.express, &name, &input),
             stopped,
         );
+    }
+
+    /// Begins one round after the other while something is done.
+    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let over = Cell::new(false);
+        let work = async {
+            let done = work.await;
+            over.set(true);
+            done
+        };
+        let rounds = async {
+            while !over.get() {
+                self.round().await;
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        tokio::join!(work, rounds).0
     }
 
     /// Waits until all have ended, each in its way.

@@ -6,6 +6,7 @@ use super::load::Chains;
 use super::mixture::Mixture;
 use super::world::{World, sized};
 use crate::support::engine::Setting;
+use crate::support::lottery::Lottery;
 use crate::support::network::{Proxy, Way};
 
 /// A cut lies within so many bytes: some tens of transitions.
@@ -25,19 +26,24 @@ async fn a_lost_answer_makes_nothing_happen_twice() {
     .await;
     let mut mixture = Mixture::prepare(world.api.clone(), &mut world.worker).await;
     let chains = Chains::begin(&world, sized(600), 3).await;
-    let mut cuts = 0;
     let wanted = sized(200);
-    for _ in 0..wanted {
-        let proxy = &proxies[world.lottery.index(proxies.len())];
-        // Answers are what is lost twice out of three times.
-        let way = if world.lottery.below(3) == 0 { Way::Requests } else { Way::Replies };
-        proxy.cut_after(way, world.lottery.below(WITHIN_BYTES));
-        let (was_cut, ()) = tokio::join!(proxy.was_cut(CUT_WITHIN), mixture.round());
-        cuts += u64::from(was_cut);
-    }
+    let cuts = mixture.during(cut(&proxies, &mut world.lottery, wanted)).await;
     eprintln!("f10: {cuts} connections cut");
     assert!(cuts > wanted / 4, "only {cuts} of {wanted} cuts met a connection at work");
     mixture.finish(&world).await;
     chains.finish(&world).await;
     world.close().await;
+}
+
+/// Cuts connections one after the other, and answers how many were at work.
+async fn cut(proxies: &[Proxy], lottery: &mut Lottery, wanted: u64) -> u64 {
+    let mut cuts = 0;
+    for _ in 0..wanted {
+        let proxy = &proxies[lottery.index(proxies.len())];
+        // Answers are what is lost twice out of three times.
+        let way = if lottery.below(3) == 0 { Way::Requests } else { Way::Replies };
+        proxy.cut_after(way, lottery.below(WITHIN_BYTES));
+        cuts += u64::from(proxy.was_cut(CUT_WITHIN).await);
+    }
+    cuts
 }

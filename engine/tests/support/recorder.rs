@@ -8,6 +8,8 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 /// The database is restarted by some tests.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
+/// A connection that is not there by then is tried anew.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(1);
 /// Pause before what is away is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,7 +38,9 @@ impl Recorder {
         let options: PgConnectOptions = server.parse().unwrap();
         let admin = PgPool::connect_with(options.clone()).await.unwrap();
         create_database(&admin, database).await;
-        let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options.database(database));
+        // A pool waits ever longer between two attempts to connect, within one acquisition.
+        let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(CONNECTED_WITHIN);
+        let pool = pool.connect_lazy_with(options.database(database));
         let table = "CREATE TABLE effects (id bigserial PRIMARY KEY, function text, key text, input text, \
                      at timestamptz NOT NULL DEFAULT clock_timestamp())";
         sqlx::query(table).execute(&pool).await.unwrap();
