@@ -85,8 +85,11 @@ async fn make(connection: &mut PgConnection, span: Span) -> Result<(), Fault> {
     }
     // Attached rather than made in place: so that commits go on meanwhile.
     let create = format!("CREATE TABLE {name} (LIKE {table} INCLUDING ALL) {storage}");
-    let attach =
-        format!("ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{}') TO ('{}')", span.from(), span.to());
+    let attach = format!(
+        "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{}') TO ('{}')",
+        span.from(),
+        span.to()
+    );
     query(AssertSqlSafe(create)).execute(&mut *transaction).await?;
     match query(AssertSqlSafe(attach)).execute(&mut *transaction).await {
         Ok(_) => Ok(transaction.commit().await?),
@@ -105,7 +108,10 @@ fn is_in_the_way(error: &sqlx::Error) -> bool {
 }
 
 async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool, Fault> {
-    let row = query("SELECT to_regclass($1) IS NOT NULL").bind(name).fetch_one(connection).await?;
+    // From the table: the server's cache may not know yet what was made while the lock was waited for.
+    const EXISTS: &str =
+        "SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1 AND pg_table_is_visible(oid))";
+    let row = query(EXISTS).bind(name).fetch_one(connection).await?;
     Ok(row.try_get(0)?)
 }
 
@@ -142,7 +148,11 @@ async fn prune_chunk(connection: &mut PgConnection, closed_before: Timestamp) ->
 }
 
 /// Drops the partitions of which no execution is kept.
-async fn drop_spans(connection: &mut PgConnection, table: Table, closed_before: Timestamp) -> Result<(), Fault> {
+async fn drop_spans(
+    connection: &mut PgConnection,
+    table: Table,
+    closed_before: Timestamp,
+) -> Result<(), Fault> {
     const PARTITIONS: &str = "
         SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = to_regclass($1) ORDER BY c.relname";
