@@ -153,6 +153,11 @@ impl From<config::Error> for Error {
     }
 }
 
+/// What is logged unless `RUST_LOG` says otherwise.
+pub fn log_filter() -> String {
+    format!("warn,engine=info,{}", crate::adapters::amqp::DRIVER_LOG)
+}
+
 impl Cli {
     /// Runs the command. What went wrong is on standard error when it returns.
     pub fn run(self) -> Exit {
