@@ -47,6 +47,8 @@ use turn::{Hold, Left, Turn};
 
 /// Root transitions whose delivery is held at a time; more wait in the broker.
 const HELD_MAX: usize = 1_000;
+/// The same inside branches: as many as a consumer can take, each about a kilobyte.
+const INNER_MAX: usize = 65_535;
 /// Deliveries taken in one go.
 const BATCH_MAX: usize = 128;
 /// Batches that are under way at a time.
@@ -68,7 +70,7 @@ pub async fn run(
         // Calls of root branches wait in the broker for a place; those inside branches are never refused, or
         // parents could hold all places while their children wait for one.
         Family::Calls => HELD_MAX,
-        Family::Inner => usize::MAX,
+        Family::Inner => INNER_MAX,
         Family::Express | Family::Standard | Family::Results => PREFETCH,
     };
     let consumer = core.broker.consume(&queue, prefetch).await?;
