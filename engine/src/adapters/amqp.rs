@@ -32,9 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lapin::options::{
-    BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions,
-};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
@@ -108,8 +106,7 @@ impl Amqp {
         uri.query.heartbeat = Some(config.heartbeat_seconds);
         let names = Names::new(config.prefix);
         let topology = Topology::new(names.clone(), config.queue_type);
-        let link =
-            |role| Link::new(role, uri.clone(), &config.connection_name, Arc::clone(&topology));
+        let link = |role| Link::new(role, uri.clone(), &config.connection_name, Arc::clone(&topology));
         let (publishing, consuming) = (link(Role::Publishing), link(Role::Consuming));
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&publishing).keep());

@@ -18,9 +18,8 @@ const DUE_HEADER: &str = "warren-due-milliseconds";
 /// What is left of a delay after the rung.
 const LEFT_HEADER: &str = "warren-left-milliseconds";
 /// Headers that brokers add, or this adapter; nobody published them.
-const FOREIGN_HEADERS: [&str; 7] = [
-    "x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count", "x-opt-", "warren-",
-];
+const FOREIGN_HEADERS: [&str; 7] =
+    ["x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count", "x-opt-", "warren-"];
 /// By how much a clock may shorten what is left of a delay.
 const CLOCK_CORRECTION_MAX: i64 = 1_000;
 const PERSISTENT: u8 = 2;

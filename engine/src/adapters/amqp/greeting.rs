@@ -46,7 +46,8 @@ pub(super) async fn server(uri: &AMQPUri) -> Result<Server, String> {
     let runtime = lapin::runtime::default_runtime().map_err(|error| error.to_string())?;
     let tls = OwnedTLSConfig::default();
     let connected = uri.connect_with_config_async(tls.as_ref(), &runtime).await;
-    let mut wire = Wire(connected.map_err(|error| format!("{}:{}: {error}", uri.authority.host, uri.authority.port))?);
+    let mut wire =
+        Wire(connected.map_err(|error| format!("{}:{}: {error}", uri.authority.host, uri.authority.port))?);
     wire.write(HEADER).await?;
     let mut server = None;
     loop {
@@ -91,7 +92,8 @@ fn named(arguments: &[u8]) -> Result<Server, String> {
 }
 
 fn version(text: &str) -> (u32, u32, u32) {
-    let mut numbers = text.split(|letter: char| !letter.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    let mut numbers =
+        text.split(|letter: char| !letter.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0);
     (next(), next(), next())
 }
@@ -123,7 +125,10 @@ fn short_text(text: &str) -> Result<Vec<u8>, String> {
 fn refusal(uri: &AMQPUri, arguments: &[u8]) -> String {
     let length = arguments.get(2).copied().map(usize::from).unwrap_or_default();
     let text = arguments.get(3..3 + length).map(String::from_utf8_lossy).unwrap_or_default();
-    format!("the broker refuses user '{}' on virtual host '{}': {text}", uri.authority.userinfo.username, uri.vhost)
+    format!(
+        "the broker refuses user '{}' on virtual host '{}': {text}",
+        uri.authority.userinfo.username, uri.vhost
+    )
 }
 
 struct Wire<S>(S);
@@ -172,7 +177,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     async fn write(&mut self, mut bytes: &[u8]) -> Result<(), String> {
         while !bytes.is_empty() {
-            let written = std::future::poll_fn(|context| Pin::new(&mut self.0).poll_write(context, bytes)).await;
+            let written =
+                std::future::poll_fn(|context| Pin::new(&mut self.0).poll_write(context, bytes)).await;
             match written.map_err(|error| error.to_string())? {
                 0 => return Err("the broker closed the connection".to_owned()),
                 count => bytes = &bytes[count..],

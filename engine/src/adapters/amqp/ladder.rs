@@ -33,15 +33,13 @@ mod tests {
     #[test]
     fn rungs_double_up_to_the_largest() {
         let rungs: Vec<u64> = rungs().collect();
-        assert_eq!(
-            rungs,
-            [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 240_000]
-        );
+        assert_eq!(rungs, [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 240_000]);
     }
 
     #[test]
     fn the_largest_rung_within_a_delay_is_taken() {
-        let cases = [(0, None), (249, None), (250, Some(250)), (1_999, Some(1_000)), (9_000_000, Some(240_000))];
+        let cases =
+            [(0, None), (249, None), (250, Some(250)), (1_999, Some(1_000)), (9_000_000, Some(240_000))];
         for (milliseconds, rung) in cases {
             assert_eq!(rung_within(Duration::from_millis(milliseconds)), rung, "{milliseconds}");
         }

@@ -30,9 +30,7 @@ use super::closing::{Closing, Goodbye};
 use super::envelope::{Arrived, Names};
 use super::ladder;
 use super::publisher::Publisher;
-use crate::ports::broker::{
-    Consumer, Delivery, DeliveryTag, Error, Publication, Published, Queue, Settle,
-};
+use crate::ports::broker::{Consumer, Delivery, DeliveryTag, Error, Publication, Published, Queue, Settle};
 
 /// How long a channel is given to end in order.
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
@@ -190,7 +188,7 @@ impl Desk {
     fn acknowledge(&self, unsettled: &mut BTreeMap<u64, Held>, done: BTreeSet<u64>) -> Result<(), Error> {
         let oldest = unsettled.keys().zip(&done).take_while(|(tag, done)| tag == done);
         let (count, last) = oldest.fold((0, 0), |(count, _), (tag, _)| (count + 1, *tag));
-        unsettled.retain(|tag, _| !done.contains(tag));
+        done.iter().for_each(|tag| drop(unsettled.remove(tag)));
         if count > 0 {
             queued(self.channel.basic_ack(last, BasicAckOptions { multiple: count > 1 }))?;
         }
