@@ -16,6 +16,7 @@ use engine::ports::catalog::{Activity, Catalog, Machine, Revision};
 use engine::ports::clock::Clock;
 use engine::services::callbacks::TaskError;
 use engine::services::counted::Counted;
+use engine::services::door::Door;
 use engine::services::headers::Headers;
 use engine::services::outages::Outages;
 use engine::services::programs::Programs;
@@ -195,6 +196,7 @@ impl World {
             cancelled: broadcast::channel(64).0,
             closed: broadcast::channel(64).0,
             stopping: CancellationToken::new(),
+            door: Door::default(),
             open_executions: Counted::default(),
             express_waiting: Counted::default(),
             ended_forks: engine::services::express::EndedForks::default(),
