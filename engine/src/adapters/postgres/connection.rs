@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::PostgresConfig;
 use super::failure::Fault;
+use super::promptly::send_promptly;
 use crate::ports::store::Error;
 
 /// How long an attempt to connect may take.
@@ -133,7 +134,12 @@ impl Connections {
             Err(_) => Err(Fault::Unknown("the database does not answer".to_owned())),
         };
         match &connected {
-            Ok(_) => self.presence.found(),
+            Ok(_) => {
+                if self.options.get_socket().is_none() {
+                    send_promptly(self.options.get_port());
+                }
+                self.presence.found();
+            }
             Err(Fault::Unknown(why) | Fault::Again(why) | Fault::Lasting(why)) => self.presence.lost(why),
         }
         connected
