@@ -150,7 +150,7 @@ async fn what_is_returned_among_many_is_told_exactly() {
         let (amqp, orders) = (Arc::clone(&amqp), orders.clone());
         tokio::spawn(async move {
             for round in 0..20 {
-                let is_lost = |number: usize| (number + publisher) % 3 == 0;
+                let is_lost = |number: usize| (number + publisher).is_multiple_of(3);
                 let queue = |number| match is_lost(number) {
                     true => Queue::named(format!("nowhere.{}", number % 13)),
                     false => orders.clone(),
