@@ -139,6 +139,37 @@ async fn what_is_settled_together_is_acknowledged_in_one_frame() {
     amqp.close().await;
 }
 
+/// Returns and confirms arrive in pieces and in any order; which message came back must be told exactly.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_returned_among_many_is_told_exactly() {
+    let prefix = Prefix::new(&["orders"]);
+    let amqp = ready(prefix.config()).await;
+    let orders = Queue::named("orders");
+    amqp.declare(std::slice::from_ref(&orders)).await.unwrap();
+    let publishers = (0..8).map(|publisher| {
+        let (amqp, orders) = (Arc::clone(&amqp), orders.clone());
+        tokio::spawn(async move {
+            for round in 0..20 {
+                let is_lost = |number: usize| (number + publisher).is_multiple_of(3);
+                let queue = |number| match is_lost(number) {
+                    true => Queue::named(format!("nowhere.{}", number % 13)),
+                    false => orders.clone(),
+                };
+                let batch = (0..40).map(|number| publication(&queue(number), format!("{round}.{number}")));
+                let published = amqp.publish(batch.collect()).await.unwrap();
+                for (number, published) in published.into_iter().enumerate() {
+                    let expected = if is_lost(number) { Published::Returned } else { Published::Confirmed };
+                    assert_eq!(published, expected, "{publisher}: {round}.{number}");
+                }
+            }
+        })
+    });
+    for publisher in publishers.collect::<Vec<_>>() {
+        timeout(FOREVER * 2, publisher).await.unwrap().unwrap();
+    }
+    amqp.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_with_other_arguments_is_named_with_what_to_do() {
     let prefix = Prefix::new(&["orders"]);

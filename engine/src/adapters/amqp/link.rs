@@ -144,9 +144,15 @@ impl Link {
             let reason = match self.establish().await {
                 Ok(session) => {
                     tracing::info!(connection = %self.name, "connected to the broker");
-                    (back_off, is_known_away) = (BACK_OFF_MIN, false);
+                    is_known_away = false;
                     self.state.send_replace(State::Up(Arc::clone(&session)));
-                    self.watch(&session).await
+                    let begin = Instant::now();
+                    let reason = self.watch(&session).await;
+                    // A broker that drops us at once is given time as if it had not let us in.
+                    if begin.elapsed() > BACK_OFF_MAX {
+                        back_off = BACK_OFF_MIN;
+                    }
+                    reason
                 }
                 Err(reason) => reason,
             };

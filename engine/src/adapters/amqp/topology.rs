@@ -83,7 +83,9 @@ impl Topology {
         let mut channel = session.channel().await.map_err(unavailable)?;
         for queue in queues {
             let Err(error) = self.declare_queue(&channel, &queue).await else { continue };
-            if !session.is_up() {
+            // The broker may not have noticed yet that the connection before this one is gone, and keep the
+            // reply queue for it: without it this connection is of no use.
+            if !session.is_up() || is_reply(&queue) {
                 return Err(error);
             }
             tracing::error!(%queue, %error, "a queue is missing");
