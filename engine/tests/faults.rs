@@ -16,11 +16,14 @@ mod faults {
     mod broker_lost;
     mod callbacks;
     mod copies;
+    #[cfg(feature = "crash-points")]
     mod crash_points;
     mod database_lost;
     mod engines_frozen;
     mod engines_killed;
     mod harness;
+    #[cfg(feature = "crash-points")]
+    mod mixture;
     mod poison;
     mod replies_lost;
 }

@@ -151,11 +151,12 @@ fn judge(race: &Answers, history: &[Value]) {
     let count = |kind: &str| counts.get(kind).copied().unwrap_or_default();
     let (succeeded, failed, timed_out) = (count("TaskSucceeded"), count("TaskFailed"), count("TaskTimedOut"));
     let stopped = count("ExecutionAborted");
+    let ends_of_task = succeeded + failed + timed_out;
     let told = (u64::from(race.success), u64::from(race.failure));
-    // An answer that overtakes the task's own submission waits for it, and the stop may come first.
-    let is_overruled = stopped == 1 && (succeeded, failed) == (0, 0);
+    // An answer that overtakes the task's own submission is kept until that is recorded, and shows only then;
+    // the stop may come before.
+    let is_overruled = stopped == 1 && ends_of_task == 0 && count("TaskSubmitted") == 0;
     assert!(told == (succeeded, failed) || is_overruled, "S7: told and recorded differ: {race:?} {counts:?}");
-    let ends = succeeded + failed + timed_out;
-    assert!(ends == 1 || (ends == 0 && stopped == 1), "S7: a task ends once: {race:?} {counts:?}");
+    assert!(ends_of_task == 1 || (ends_of_task == 0 && stopped == 1), "S7: a task ends once: {race:?} {counts:?}");
     assert!(stopped == 0 || race.rival == Rival::Stop, "nobody stopped it: {race:?} {counts:?}");
 }

@@ -3,8 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::load::Chains;
+use super::oracle;
 use super::world::{World, sized};
 use crate::support::recorder::patiently;
+
+/// From the moment the database takes connections again.
+const RESUMES_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_the_database_restarts() {
@@ -15,6 +19,7 @@ async fn nothing_is_lost_when_the_database_restarts() {
         let database = &mut world.servers().postgres;
         database.quit();
         tokio::task::block_in_place(|| database.restart());
+        oracle::goes_on(&world, chains.all_tasks(), RESUMES_WITHIN).await;
     }
     chains.finish(&world).await;
     world.close().await;

@@ -75,6 +75,11 @@ impl Chains {
         Chains { machine, count, tasks, starting }
     }
 
+    /// Tasks of all of them.
+    pub fn all_tasks(&self) -> u64 {
+        self.count * self.tasks
+    }
+
     /// Waits until they have ended, and checks that each did everything once.
     pub async fn finish(self, world: &World) {
         let Chains { machine, count, tasks, starting } = self;

@@ -39,6 +39,15 @@ pub async fn tasks_done(world: &World, expected: u64) -> u64 {
     again
 }
 
+/// Waits until one more task is done than when this was called, or all. Fails if that takes longer than it may.
+pub async fn goes_on(world: &World, all: u64, within: Duration) {
+    let (began, done) = (Instant::now(), async || world.recorder.times().await.len() as u64);
+    let target = (done().await + 1).min(all);
+    until(world, "it does not go on", async || (target.min(done().await), target)).await;
+    eprintln!("{}: work goes on {:?} after the server is back", world.name, began.elapsed());
+    assert!(began.elapsed() < within, "it took {:?} to go on", began.elapsed());
+}
+
 async fn count(world: &World, query: &'static str) -> i64 {
     patiently(|| sqlx::query_scalar(query).fetch_one(&world.database)).await
 }

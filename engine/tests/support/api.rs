@@ -16,6 +16,8 @@ const SOMEBODY_WITHIN: Duration = Duration::from_secs(90);
 const PROGRESS_WITHIN: Duration = Duration::from_secs(60);
 /// Pause between two looks at what does not announce itself.
 const LOOK: Duration = Duration::from_millis(100);
+/// Executions that are being started at a time.
+pub const STARTS_AT_A_TIME: u64 = WIDTH as u64;
 /// Calls at a time.
 const WIDTH: usize = 16;
 

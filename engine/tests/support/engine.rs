@@ -103,6 +103,12 @@ impl Engine {
         self.begin();
     }
 
+    /// Starts it again at its address, with these variables of the environment.
+    pub fn restart_with(&mut self, variables: Vec<(String, String)>) {
+        self.setting.variables = variables;
+        self.restart();
+    }
+
     /// SIGSTOP: it stands still and knows nothing of it.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
