@@ -157,6 +157,9 @@ fn judge(race: &Answers, history: &[Value]) {
     // the stop may come before.
     let is_overruled = stopped == 1 && ends_of_task == 0 && count("TaskSubmitted") == 0;
     assert!(told == (succeeded, failed) || is_overruled, "S7: told and recorded differ: {race:?} {counts:?}");
-    assert!(ends_of_task == 1 || (ends_of_task == 0 && stopped == 1), "S7: a task ends once: {race:?} {counts:?}");
+    assert!(
+        ends_of_task == 1 || (ends_of_task == 0 && stopped == 1),
+        "S7: a task ends once: {race:?} {counts:?}"
+    );
     assert!(stopped == 0 || race.rival == Rival::Stop, "nobody stopped it: {race:?} {counts:?}");
 }

@@ -31,8 +31,7 @@ pub struct Mixture {
 impl Mixture {
     /// Creates the machines; answers task tokens from here on.
     pub async fn prepare(world: &mut World, api: Arc<Api>) -> Self {
-        let endless =
-            json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 3_000, "End": true } } });
+        let endless = json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 3_000, "End": true } } });
         let mut express = chain(1);
         express["States"]["Step 0"]["Parameters"] = json!({ "express.$": "$.n" });
         let (_, nobody) = tokio::sync::mpsc::unbounded_channel();
@@ -97,8 +96,8 @@ impl Mixture {
             assert_eq!(count("LambdaFunctionSucceeded"), TASKS, "{name}: {counts:?}");
         } else if machine == self.many {
             assert_eq!(count("LambdaFunctionSucceeded"), ITEMS, "{name}: {counts:?}");
-            let once =
-                ["ParallelStateSucceeded", "MapStateSucceeded", "WaitStateExited", "TaskSucceeded"].map(count);
+            let once = ["ParallelStateSucceeded", "MapStateSucceeded", "WaitStateExited", "TaskSucceeded"]
+                .map(count);
             assert_eq!(once, [1; 4], "S5, S7, S9: {name}: {counts:?}");
             assert_eq!(count("MapIterationSucceeded"), ITEMS, "S5: {name}: {counts:?}");
             let n = name.as_str().and_then(|name| name.strip_prefix("run-")).expect("a number");
