@@ -180,13 +180,15 @@ async fn a_lost_connection_is_told_and_the_next_commit_finds_out() {
         let (store, end) = (store.clone(), children[0].ended());
         async move { store.commit(vec![end]).await }
     });
-    let waiting = "SELECT FROM pg_stat_activity WHERE application_name = current_schema() AND wait_event_type = 'Lock'";
+    let waiting =
+        "SELECT FROM pg_stat_activity WHERE application_name = current_schema() AND wait_event_type = 'Lock'";
     // Looks from outside, as a transaction sees one state of it.
     let mut watcher = database.connect().await;
     while watcher.fetch_optional(waiting).await.unwrap().is_none() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = current_schema()";
+    let kill =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = current_schema()";
     watcher.execute(kill).await.unwrap();
     assert!(matches!(ending.await.unwrap(), Err(Error::Unavailable(_))));
     other.execute("ROLLBACK").await.unwrap();
@@ -233,7 +235,8 @@ async fn partitions_are_ahead_and_hold_what_starts_now() {
     let database = TestDatabase::new().await;
     let store = database.open(PLENTY);
     store.prepare_partitions().await.unwrap();
-    let made = "SELECT count(*) FROM pg_inherits WHERE inhparent IN ('history'::regclass, 'executions'::regclass)";
+    let made =
+        "SELECT count(*) FROM pg_inherits WHERE inhparent IN ('history'::regclass, 'executions'::regclass)";
     assert_eq!(count(&database, made).await, 2 * (1 + 3));
     let world = world(&database).await;
     let root = world.start().await;
@@ -286,7 +289,9 @@ async fn what_closed_long_ago_is_removed_and_nothing_else() {
 async fn the_report_tells_what_a_doctor_asks() {
     let database = TestDatabase::new().await;
     let report = database.open(PLENTY).settings_report().await.unwrap();
-    for name in ["server_version", "fsync", "synchronous_commit", "longest_transaction_seconds", "in_recovery"] {
+    for name in
+        ["server_version", "fsync", "synchronous_commit", "longest_transaction_seconds", "in_recovery"]
+    {
         assert!(report.iter().any(|(found, value)| found == name && !value.is_empty()), "{name}: {report:?}");
     }
 }

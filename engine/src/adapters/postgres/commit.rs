@@ -215,7 +215,9 @@ async fn run_finishes(
     for ((member, stands), refusal) in members.iter().zip(&passed.stands).zip(refusals) {
         answers.push(match (stands, refusal) {
             (Some(_), _) => done(member),
-            (None, Refusal::Other) => alone::commit(connection, member.commit, terms.history_events_max).await?,
+            (None, Refusal::Other) => {
+                alone::commit(connection, member.commit, terms.history_events_max).await?
+            }
             (None, Refusal::Stale | Refusal::Full) => refusal.verdict(),
         });
     }

@@ -43,8 +43,10 @@ const SESSION: [(&str, &str); 7] = [
 
 /// How to reach the database; fails only if the text cannot be read.
 pub(super) fn options(config: &PostgresConfig) -> Result<PgConnectOptions, Error> {
-    let options: PgConnectOptions =
-        config.url.parse().map_err(|error| Error::Corrupt(format!("the database's URL is unusable: {error}")))?;
+    let options: PgConnectOptions = config
+        .url
+        .parse()
+        .map_err(|error| Error::Corrupt(format!("the database's URL is unusable: {error}")))?;
     Ok(options.application_name(&config.application_name).options(SESSION).disable_statement_logging())
 }
 

@@ -6,7 +6,9 @@ use sqlx::query;
 use uuid::Uuid;
 
 use super::failure::Fault;
-use super::rows::{BODY, Id, branch_columns, decode_stored, last_history, load_with_bodies, maybe_number, time};
+use super::rows::{
+    BODY, Id, branch_columns, decode_stored, last_history, load_with_bodies, maybe_number, time,
+};
 use crate::ports::store::{BranchKey, Claim, Claimed, Phase, StoredBranch};
 
 /// See [`Store::claim_due`](crate::ports::store::Store::claim_due). The earliest come first. Rows that another

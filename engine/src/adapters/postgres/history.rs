@@ -144,14 +144,19 @@ pub(super) async fn ids(
 }
 
 /// The first and the last body of the root.
-pub(super) async fn ends(connection: &mut PgConnection, execution: ExecutionId) -> Result<Option<Ends>, Fault> {
+pub(super) async fn ends(
+    connection: &mut PgConnection,
+    execution: ExecutionId,
+) -> Result<Option<Ends>, Fault> {
     const ENDS: &str = "
         SELECT f.body, CASE WHEN x.status <> 0 THEN (
             SELECT l.body FROM history l WHERE l.execution = $1 AND l.branch = 'r'
             ORDER BY l.seq DESC LIMIT 1) END
         FROM executions x JOIN history f ON f.execution = $1 AND f.branch = 'r' AND f.seq = 0
         WHERE x.id = $1";
-    let Some(row) = query(ENDS).bind(Id(execution.0)).fetch_optional(connection).await? else { return Ok(None) };
+    let Some(row) = query(ENDS).bind(Id(execution.0)).fetch_optional(connection).await? else {
+        return Ok(None);
+    };
     let last = row.try_get::<Option<&[u8]>, _>(1)?.map(Bytes::copy_from_slice);
     Ok(Some(Ends { first: bytes(&row, 0)?, last }))
 }

@@ -178,7 +178,8 @@ pub(super) async fn create_activity(
     connection: &mut PgConnection,
     activity: Activity,
 ) -> Result<Activity, Fault> {
-    const INSERT: &str = "INSERT INTO activities (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    const INSERT: &str =
+        "INSERT INTO activities (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
     let insert = query(INSERT).bind(&activity.name).bind(activity.created_at.milliseconds());
     if insert.execute(&mut *connection).await?.rows_affected() > 0 {
         return Ok(activity);

@@ -43,9 +43,8 @@ async fn applied(connection: &mut PgConnection) -> Result<usize, Fault> {
 
 fn fault(error: sqlx::migrate::MigrateError) -> Fault {
     match error {
-        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
-            Fault::from(error)
-        }
+        sqlx::migrate::MigrateError::Execute(error)
+        | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => Fault::from(error),
         other => corrupt(other),
     }
 }

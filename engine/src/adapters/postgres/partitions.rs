@@ -85,8 +85,11 @@ async fn make(connection: &mut PgConnection, span: Span) -> Result<(), Fault> {
     }
     // Attached rather than made in place: so that commits go on meanwhile.
     let create = format!("CREATE TABLE {name} (LIKE {table} INCLUDING ALL) {storage}");
-    let attach =
-        format!("ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{}') TO ('{}')", span.from(), span.to());
+    let attach = format!(
+        "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{}') TO ('{}')",
+        span.from(),
+        span.to()
+    );
     query(AssertSqlSafe(create)).execute(&mut *transaction).await?;
     match query(AssertSqlSafe(attach)).execute(&mut *transaction).await {
         Ok(_) => Ok(transaction.commit().await?),
@@ -142,7 +145,11 @@ async fn prune_chunk(connection: &mut PgConnection, closed_before: Timestamp) ->
 }
 
 /// Drops the partitions of which no execution is kept.
-async fn drop_spans(connection: &mut PgConnection, table: Table, closed_before: Timestamp) -> Result<(), Fault> {
+async fn drop_spans(
+    connection: &mut PgConnection,
+    table: Table,
+    closed_before: Timestamp,
+) -> Result<(), Fault> {
     const PARTITIONS: &str = "
         SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = to_regclass($1) ORDER BY c.relname";

@@ -244,6 +244,7 @@ pub(super) async fn load_with_bodies(
     );
     let (executions, branches) = key_arrays(keys);
     let found = query(LOAD).bind(executions).bind(branches).fetch_all(connection).await?;
-    let decode_row = |row| Ok((number::<usize>(row, BODY + 1)?.saturating_sub(1), decode(row)?, bytes(row, BODY)?));
+    let decode_row =
+        |row| Ok((number::<usize>(row, BODY + 1)?.saturating_sub(1), decode(row)?, bytes(row, BODY)?));
     found.iter().map(decode_row).collect()
 }

@@ -64,7 +64,11 @@ pub(in crate::adapters::postgres) async fn apply(
             finishes::apply(connection, &members, terms).await?
         }
     };
-    let done = |_, member: &Member<'_>| Verdict::Done { fence: member.fence(), launched: launched.clone(), parent: None };
+    let done = |_, member: &Member<'_>| Verdict::Done {
+        fence: member.fence(),
+        launched: launched.clone(),
+        parent: None,
+    };
     let mut verdicts = verdicts(connection, &members, &passed, room, done).await?;
     Ok(verdicts.pop().unwrap_or(Verdict::Stale))
 }
@@ -103,7 +107,8 @@ async fn remove(
     );
     let mut removed = Vec::new();
     loop {
-        let pass = query(REMOVE).bind(Id(execution.0)).bind(from).bind(to).fetch_all(&mut *connection).await?;
+        let pass =
+            query(REMOVE).bind(Id(execution.0)).bind(from).bind(to).fetch_all(&mut *connection).await?;
         if pass.is_empty() {
             return Ok(removed);
         }

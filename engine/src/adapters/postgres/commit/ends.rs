@@ -126,7 +126,8 @@ impl Forks {
         let key = parent_of(&member.commit.key)?;
         let row = self.rows.get_mut(&Reverse(key.clone()))?;
         // A parent that is runnable already, as a sibling failed, takes no more notice.
-        let fork = row.fork.as_mut().filter(|_| row.state.phase == Phase::Forked && row.fence.seq == at.fork)?;
+        let fork =
+            row.fork.as_mut().filter(|_| row.state.phase == Phase::Forked && row.fence.seq == at.fork)?;
         fork.open = fork.open.saturating_sub(1);
         fork.failed = failed.then_some(at.index);
         row.cause = Some(last.clone());
@@ -194,7 +195,12 @@ impl Forks {
             .bind(fork(|fork| Some(fork.launched)))
             .bind(fork(|fork| Some(fork.open)))
             .bind(fork(|fork| fork.failed))
-            .bind(parents.iter().map(|(row, _)| row.cause.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
+            .bind(
+                parents
+                    .iter()
+                    .map(|(row, _)| row.cause.as_ref().map(ToString::to_string))
+                    .collect::<Vec<_>>(),
+            )
             .bind(parents.iter().map(|(_, below)| signed(*below)).collect::<Vec<_>>())
             .bind(sibling_executions)
             .bind(sibling_branches)
@@ -208,7 +214,8 @@ impl Forks {
             return Err(corrupt("a sibling to be launched is not queued"));
         }
         let body = |row| {
-            let sibling = siblings.get(number::<usize>(row, 0)?).ok_or_else(|| corrupt("a sibling is unknown"))?;
+            let sibling =
+                siblings.get(number::<usize>(row, 0)?).ok_or_else(|| corrupt("a sibling is unknown"))?;
             Ok((sibling.place, bytes(row, 1)?))
         };
         found.iter().map(body).collect()

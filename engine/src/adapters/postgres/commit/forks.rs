@@ -42,7 +42,8 @@ pub(in crate::adapters::postgres) async fn apply(
         who_passed!()
     );
     let forks: Vec<_> = members.iter().map(Fork::of).collect();
-    let children = || (0..).zip(&forks).flat_map(|(place, fork)| fork.children.iter().map(move |child| (place, child)));
+    let children =
+        || (0..).zip(&forks).flat_map(|(place, fork)| fork.children.iter().map(move |child| (place, child)));
     let statement = bind(FORK, members, terms, terms.history_events_max)
         .bind(forks.iter().map(|fork| count(&fork.children)).collect::<Vec<_>>())
         .bind(forks.iter().map(|fork| narrow(fork.window).min(count(&fork.children))).collect::<Vec<_>>())

@@ -145,7 +145,8 @@ impl Lanes {
                     Kind::Move | Kind::Fork | Kind::Finish | Kind::Alone => Vec::new(),
                 };
                 let max = self.history_events_max;
-                self.settle_members(commits, move |connection, items| run(connection, kind, items, max)).await;
+                self.settle_members(commits, move |connection, items| run(connection, kind, items, max))
+                    .await;
                 self.queues.lock().unwrap_or_else(PoisonError::into_inner).ends.done(&forks);
             }
         }
@@ -160,7 +161,9 @@ impl Lanes {
         while let Some(mut part) = parts.pop() {
             let items: Vec<_> = part.iter().map(|waiting| &waiting.item).collect();
             match self.attempt(&items, &work).await {
-                Ok(answers) => part.into_iter().zip(answers).for_each(|(waiting, answer)| waiting.tell(Ok(answer))),
+                Ok(answers) => {
+                    part.into_iter().zip(answers).for_each(|(waiting, answer)| waiting.tell(Ok(answer)))
+                }
                 Err(fault) if fault.may_be_of_a_member() && part.len() > 1 => {
                     let rest = part.split_off(part.len() / 2);
                     parts.extend([rest, part]);

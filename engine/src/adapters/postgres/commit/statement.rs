@@ -139,7 +139,8 @@ pub(super) fn bind<'q>(
     let column = |of: fn(&Member<'_>) -> i32| members.iter().map(of).collect::<Vec<_>>();
     let executions: Vec<_> = members.iter().map(|member| Id(member.commit.key.execution.0)).collect();
     let branches: Vec<_> = members.iter().map(|member| member.commit.key.branch.as_str()).collect();
-    let woken: Vec<_> = members.iter().map(|member| member.commit.woken_at.map(Timestamp::milliseconds)).collect();
+    let woken: Vec<_> =
+        members.iter().map(|member| member.commit.woken_at.map(Timestamp::milliseconds)).collect();
     let bodies: Vec<_> = members.iter().map(|member| &*member.commit.history.body).collect();
     query(statement)
         .bind(executions)
@@ -210,7 +211,10 @@ pub(super) async fn refusals(
     for row in &found {
         let fence = Fence { seq: number(row, 1)?, stamp: Stamp(number(row, 2)?) };
         let recorded: u64 = maybe_number(row, 4)?.unwrap_or_default();
-        rows.insert(number::<usize>(row, 0)?.saturating_sub(1), (fence, maybe_time(row, 3)?, recorded, time(row, 5)?));
+        rows.insert(
+            number::<usize>(row, 0)?.saturating_sub(1),
+            (fence, maybe_time(row, 3)?, recorded, time(row, 5)?),
+        );
     }
     let refusal = |(place, member): (usize, &Member<'_>)| {
         let Some((fence, wake, recorded, now)) = rows.get(&place) else { return Refusal::Stale };
