@@ -28,8 +28,8 @@ test: ## the tests, those with boto3 and the AWS CLI included
 	cargo test --workspace
 	.ci/clients
 
-simulate: ## one run of the simulation again (SEED=n); without, WARREN_SEEDS (40) of them
-	WARREN_SEED=$(SEED) cargo test -p engine --test simulation
+simulate: ## one run of the simulation again (SEED=n; if it fails, step through it: warren replay); else WARREN_SEEDS
+	WARREN_SEED=$(SEED) cargo test -p engine --test simulation executions_end -- --nocapture
 
 conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor
 	.ci/conformance "$(CASES)"

@@ -23,6 +23,8 @@ pub struct Case {
     pub workflow: Workflow,
     pub expected: End,
     pub number: u64,
+    /// Whether the caller of an Express execution waits for its end.
+    pub synchronous: bool,
 }
 
 impl Case {
@@ -30,8 +32,8 @@ impl Case {
         tokio::time::sleep(self.world.fate.milliseconds(10_000)).await;
         match kind {
             Kind::Standard => self.standard().await,
-            Kind::Express if self.number == 0 => self.express().await,
-            Kind::Express => self.synchronous().await,
+            Kind::Express if self.synchronous => self.synchronous().await,
+            Kind::Express => self.express().await,
         }
     }
 

@@ -86,7 +86,7 @@ impl Rates {
         let quiet = Rates { slow: all.slow, late: all.late, ..Rates::default() };
         match lottery.below(10) {
             0 => Rates { twice: 150, in_doubt: 100, ..quiet },
-            1 => Rates { cancelled: 30, reordered: 700, settle_lost: 30, broker_away: 50, ..quiet },
+            1 => Rates { cancelled: 30, reordered: 700, settle_lost: 15, broker_away: 50, ..quiet },
             2 => Rates { store_away: 60, answer_lost: 60, torn: 200, ..quiet },
             3 => Rates { killed: 12, ..quiet },
             4 => Rates { killed: 8, blackout: 1_000, ..quiet },

@@ -49,13 +49,21 @@ pub struct Plan {
     pub fate: Fate,
     pub backing: Backing,
     pub history_events_max: u64,
+    /// States that one transition may run through; drawn if it is not given.
+    pub fused_states_max: Option<u32>,
     pub journal: Arc<Journal>,
 }
 
 impl Plan {
     /// A world in memory that nobody takes notes of.
     pub fn of(fate: Fate) -> Self {
-        Plan { fate, backing: Backing::Memory, history_events_max: 25_000, journal: Journal::closed() }
+        Plan {
+            fate,
+            backing: Backing::Memory,
+            history_events_max: 25_000,
+            fused_states_max: None,
+            journal: Journal::closed(),
+        }
     }
 }
 
@@ -97,12 +105,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl World {
     /// With its engines; nobody answers tasks by token or polls for activities yet.
     pub async fn new(plan: Plan) -> Arc<Self> {
-        let Plan { fate, backing, history_events_max, journal } = plan;
+        let Plan { fate, backing, history_events_max, fused_states_max, journal } = plan;
         let clock = Arc::new(SimulatedClock::new());
         let database = Database::new(backing, history_events_max, clock.clone());
         let activity = Activity { name: ACTIVITY.to_owned(), created_at: clock.now() };
         database.ask(|db| async move { db.create_activity(activity).await }).unwrap();
-        let fused_states_max = if fate.draw(|lottery| lottery.one_in(3)) { 20 } else { 1 };
+        let drawn = if fate.draw(|lottery| lottery.one_in(3)) { 20 } else { 1 };
+        let fused_states_max = fused_states_max.unwrap_or(drawn);
         let width = if fate.draw(|lottery| lottery.one_in(3)) { 2 } else { 1 };
         let world = Arc::new(World {
             fused_states_max,
