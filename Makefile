@@ -28,7 +28,7 @@ test: ## the tests, those with boto3 and the AWS CLI included
 	cargo test --workspace
 	.ci/clients
 
-simulate: ## one run of the simulation again (SEED=n; if it fails, step through it: warren replay); else WARREN_SEEDS
+simulate: ## one run of the simulation again (SEED=n; if it fails, step through it: warren replay); else WARREN_SEEDS (1000)
 	WARREN_SEED=$(SEED) cargo test -p engine --test simulation executions_end -- --nocapture
 
 conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor

@@ -72,7 +72,7 @@ const TROUBLE: Duration = Duration::from_secs(30);
 /// Whatever has not ended by then never will.
 const END_WITHIN: Duration = Duration::from_secs(400);
 /// Seeds that are run unless `WARREN_SEEDS` says otherwise.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 1_000;
 /// Every so many seeds the store is SQLite.
 const SQLITE_EVERY: u64 = 50;
 /// Workflows of a run, at most.
