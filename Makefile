@@ -1,6 +1,12 @@
 # What one can do here. `make help` lists it.
 
 CASES ?= ../shared/aws-conformance
+# How many times the size of a change's the tests of faults have in `make faults`.
+SCALE ?= 10
+
+# One build serves all tests: the same features everywhere.
+FEATURES := --features engine/crash-points
+TEST := cargo test --workspace $(FEATURES)
 
 .PHONY: help demo dev test check fmt lint docs services services-stop simulate conformance bench faults fuzz
 
@@ -19,13 +25,13 @@ fmt: ## the formatting
 	cargo fmt --all -- --check
 
 lint: ## the lints
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 
 docs: ## the documentation of the code
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 test: services ## the tests, those with boto3 and the AWS CLI included
-	. target/services.env && cargo test --workspace
+	. target/services.env && $(TEST)
 	. target/services.env && .ci/clients
 
 services: ## the RabbitMQ and Postgres of the tests: those that are there, or private ones
@@ -35,7 +41,7 @@ services-stop: ## stops the private ones
 	.ci/services stop
 
 simulate: ## one run of the simulation again (SEED=n; if it fails, step through it: warren replay); else WARREN_SEEDS (1000)
-	WARREN_SEED=$(SEED) cargo test -p engine --test simulation executions_end -- --nocapture
+	WARREN_SEED=$(SEED) $(TEST) --test simulation executions_end -- --nocapture
 
 conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor
 	.ci/conformance "$(CASES)"
@@ -45,9 +51,9 @@ bench: ## the limits of this machine and Warren beside them (BENCH="chain10-expr
 	cargo run --release -p benches --bin warren-bench -- $(BENCH)
 	cargo bench -p benches
 
-faults: ## real processes, killed at the worst moment, at length
-	WARREN_KILLS=200 WARREN_EXECUTIONS=2000 cargo test -p engine --test kills -- --nocapture
-	WARREN_FAULTS_SCALE=10 cargo test -p engine --features crash-points --test faults -- --nocapture
+faults: ## real processes, killed at the worst moment, at length (SCALE=10 times as much as in `make test`; FAULT=name)
+	WARREN_KILLS=200 WARREN_EXECUTIONS=2000 $(TEST) --test kills -- --nocapture
+	WARREN_FAULTS_SCALE=$(SCALE) $(TEST) --test faults -- --nocapture $(FAULT)
 
 fuzz: ## a minute for each entrance that takes text from anybody (nightly, cargo-fuzz)
 	.ci/fuzz 60

@@ -22,7 +22,6 @@ mod faults {
     mod engines_frozen;
     mod engines_killed;
     mod harness;
-    #[cfg(feature = "crash-points")]
     mod mixture;
     mod poison;
     mod replies_lost;

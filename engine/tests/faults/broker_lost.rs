@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::load::{Chains, chain};
+use super::mixture::Mixture;
 use super::oracle;
 use super::world::{World, sized};
 
@@ -27,11 +28,14 @@ async fn nothing_is_lost_when_the_broker_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_the_broker_closes_every_connection() {
     let mut world = World::start("f7", 2).await;
+    let mut mixture = Mixture::prepare(world.api.clone(), &mut world.worker).await;
     let chains = Chains::begin(&world, sized(600), 3).await;
     let storm = Instant::now();
     while storm.elapsed() < Duration::from_secs(sized(10)) {
+        mixture.round().await;
         world.control(&["close_all_connections", "storm"]);
     }
+    mixture.finish(&world).await;
     chains.finish(&world).await;
     world.close().await;
 }

@@ -36,7 +36,7 @@ async fn copies_in_any_order_change_nothing() {
         copiers.push(tokio::spawn(copy(channel, queue, world.lottery.clone(), copied.clone())));
     }
     assert!(!copiers.is_empty(), "there are queues of transitions");
-    let chains = Chains::begin(&world, sized(700), 2).await;
+    let chains = Chains::begin(&world, sized(1_200), 2).await;
     chains.finish(&world).await;
     for copier in &copiers {
         assert!(!copier.is_finished(), "a consumer that copies has ended");
@@ -64,7 +64,10 @@ async fn copy(channel: Channel, queue: String, mut lottery: Lottery, copied: Arc
         let batch: Vec<Delivery> = batch.into_iter().map(Result::unwrap).collect();
         let mut going: Vec<&Delivery> = Vec::new();
         for delivery in &batch {
-            let id = delivery.properties.message_id().as_ref().expect("a message has an id").to_string();
+            // A worker's answer has none of its own.
+            let properties = &delivery.properties;
+            let id = properties.message_id().as_ref().or(properties.correlation_id().as_ref());
+            let id = id.expect("a message names what it is about").to_string();
             let fresh = known.insert((id, delivery.data.clone()));
             copied.fetch_add(u64::from(fresh), Ordering::Relaxed);
             going.extend(std::iter::repeat_n(delivery, if fresh { COPIES } else { 1 }));

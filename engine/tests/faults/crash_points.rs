@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use engine::crash::{POINTS, VARIABLE};
 
 use super::mixture::Mixture;
+use super::oracle;
 use super::world::{World, sized};
 use crate::support::api::Api;
 use crate::support::engine::Engine;
@@ -25,7 +26,7 @@ async fn no_point_of_death_loses_anything() {
     let mut victim = Engine::start(world.setting.clone(), &world.log("victim"));
     let endpoints = world.engines.iter().map(Engine::endpoint).chain([victim.endpoint()]);
     let api = Arc::new(Api::new(endpoints));
-    let mut mixture = Mixture::prepare(&mut world, api).await;
+    let mut mixture = Mixture::prepare(api, &mut world.worker).await;
     let only = std::env::var("WARREN_FAULTS_POINT").ok();
     for point in POINTS.iter().filter(|point| only.as_deref().is_none_or(|only| only == **point)) {
         for number in 0..sized(2) {
@@ -38,6 +39,7 @@ async fn no_point_of_death_loses_anything() {
     }
     victim.restart_with(Vec::new());
     mixture.finish(&world).await;
+    oracle::nothing_left(&world).await;
     drop(victim);
     world.close().await;
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::load::Chains;
+use super::mixture::Mixture;
 use super::oracle;
 use super::world::{World, sized};
 use crate::support::recorder::patiently;
@@ -28,6 +29,7 @@ async fn nothing_is_lost_when_the_database_restarts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_the_database_ends_connections() {
     let mut world = World::start("f9", 2).await;
+    let mut mixture = Mixture::prepare(world.api.clone(), &mut world.worker).await;
     let chains = Chains::begin(&world, sized(600), 3).await;
     let storm = Instant::now();
     let mut ended = 0_u64;
@@ -36,10 +38,12 @@ async fn nothing_is_lost_when_the_database_ends_connections() {
                    WHERE datname LIKE 'f9\\_%' ORDER BY random() LIMIT 1) AS one";
         let count: i64 = patiently(|| sqlx::query_scalar(one).fetch_one(&world.admin)).await;
         ended += count.unsigned_abs();
-        tokio::time::sleep(world.lottery.pause(100, 300)).await;
+        let pause = world.lottery.pause(100, 300);
+        tokio::join!(tokio::time::sleep(pause), mixture.round());
     }
     eprintln!("f9: {ended} connections ended");
     assert!(ended > 20, "only {ended} connections were there to be ended");
+    mixture.finish(&world).await;
     chains.finish(&world).await;
     world.close().await;
 }

@@ -84,7 +84,7 @@ async fn nested_forks_join_once_and_in_order() {
         histories::check_counts(&history, &expected_counts);
         assert_eq!(histories::output(&history), expected, "S5: each result once and in order");
     }
-    oracle::tasks_done(&world, executions * 2 * items).await;
+    oracle::tasks_done(&world, "half", executions * 2 * items).await;
     oracle::nothing_left(&world).await;
     world.close().await;
 }

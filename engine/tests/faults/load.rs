@@ -104,7 +104,7 @@ impl Chains {
             histories::check_counts(&history, &expected);
             assert_eq!(histories::output(&history), json!({ "step": tasks - 1, "n": n }), "run-{n}");
         }
-        oracle::tasks_done(world, count * tasks).await;
+        oracle::tasks_done(world, "step", count * tasks).await;
         oracle::nothing_left(world).await;
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::load::Chains;
+use super::mixture::Mixture;
 use super::world::{World, sized};
 use crate::support::engine::Setting;
 use crate::support::network::{Proxy, Way};
@@ -22,7 +23,8 @@ async fn a_lost_answer_makes_nothing_happen_twice() {
         Setting { broker_url, store_url, ..setting }
     })
     .await;
-    let chains = Chains::begin(&world, sized(800), 3).await;
+    let mut mixture = Mixture::prepare(world.api.clone(), &mut world.worker).await;
+    let chains = Chains::begin(&world, sized(600), 3).await;
     let mut cuts = 0;
     let wanted = sized(200);
     for _ in 0..wanted {
@@ -30,10 +32,12 @@ async fn a_lost_answer_makes_nothing_happen_twice() {
         // Answers are what is lost twice out of three times.
         let way = if world.lottery.below(3) == 0 { Way::Requests } else { Way::Replies };
         proxy.cut_after(way, world.lottery.below(WITHIN_BYTES));
-        cuts += u64::from(proxy.was_cut(CUT_WITHIN).await);
+        let (was_cut, ()) = tokio::join!(proxy.was_cut(CUT_WITHIN), mixture.round());
+        cuts += u64::from(was_cut);
     }
     eprintln!("f10: {cuts} connections cut");
     assert!(cuts > wanted / 4, "only {cuts} of {wanted} cuts met a connection at work");
+    mixture.finish(&world).await;
     chains.finish(&world).await;
     world.close().await;
 }
