@@ -125,7 +125,7 @@ impl Line {
                         Left::Answer(delivery, result) => answers.add(delivery, *result),
                     }
                 }
-                Begun::Held(held) => self.spawn(*held),
+                Begun::Held(held) => self.spawn(held),
             }
         }
         publications.extend(answers.into_publications());
@@ -157,13 +157,13 @@ enum Begun {
     /// It is done with.
     Left(Left),
     /// It is worked by itself.
-    Held(Box<HeldTurn>),
+    Held(HeldTurn),
 }
 
 /// A delivery that is worked by itself.
 enum HeldTurn {
     /// It asks for something and waits.
-    Waits(Turn, Hold),
+    Waits(Box<Turn>, Box<Hold>),
     /// Something that it needs is away: from the beginning, until it is there.
     Again(Delivery),
     /// It cannot be read.
@@ -175,12 +175,12 @@ impl Core {
     async fn begin_turn(self: &Arc<Self>, delivery: Delivery) -> Begun {
         let message = match decode::<Express>(&delivery.body) {
             Ok(message) => message,
-            Err(error) => return Begun::Held(Box::new(HeldTurn::Dead(delivery, error.to_string()))),
+            Err(error) => return Begun::Held(HeldTurn::Dead(delivery, error.to_string())),
         };
         match self.first_step(message, &delivery).await {
             Ok(Step::Leave(left)) => Begun::Left(left),
-            Ok(Step::Hold(turn, hold)) => Begun::Held(Box::new(HeldTurn::Waits(*turn, *hold))),
-            Err(_told_when_it_is_tried_again) => Begun::Held(Box::new(HeldTurn::Again(delivery))),
+            Ok(Step::Hold(turn, hold)) => Begun::Held(HeldTurn::Waits(turn, hold)),
+            Err(_told_when_it_is_tried_again) => Begun::Held(HeldTurn::Again(delivery)),
         }
     }
 
@@ -211,7 +211,7 @@ impl Core {
             }
             HeldTurn::Waits(turn, hold) => {
                 let delivery = turn.delivery().clone();
-                let done = turn.go_on(hold).await;
+                let done = turn.go_on(*hold).await;
                 let settle = self.work_until_done(&delivery, done).await;
                 (delivery, settle)
             }
