@@ -40,8 +40,8 @@ services: ## the RabbitMQ and Postgres of the tests: those that are there, or pr
 services-stop: ## stops the private ones
 	.ci/services stop
 
-simulate: ## one run of the simulation again (SEED=n); without, WARREN_SEEDS (40) of them
-	WARREN_SEED=$(SEED) $(TEST) --test simulation
+simulate: ## one run of the simulation again (SEED=n; if it fails, step through it: warren replay); else WARREN_SEEDS (1000)
+	WARREN_SEED=$(SEED) $(TEST) --test simulation executions_end -- --nocapture
 
 conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor
 	.ci/conformance "$(CASES)"

@@ -126,7 +126,7 @@ impl Connector for LambdaConnector {
         let own = self.config.own_target(&call.function.name, call.qualifier()).is_some();
         let waits = call.invocation == Invocation::RequestResponse;
         let name = call.function.name.clone();
-        (waits && !own).then(|| QueuedCall { function: name, payload: call.payload })
+        (waits && !own).then_some(QueuedCall { function: name, payload: call.payload })
     }
 
     fn answered(&self, request: &Request, reply: QueueReply) -> Result<Value, Failure> {

@@ -36,6 +36,8 @@ pub mod worker;
 
 pub mod demo;
 
+pub mod replay;
+
 pub mod completions;
 
 mod outside;
@@ -74,6 +76,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Do the tasks of an activity with a command.
     Worker(worker::WorkerArgs),
+    /// Step through what engines did, as a failed simulation recorded it.
+    Replay(replay::ReplayArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -153,6 +157,11 @@ impl From<config::Error> for Error {
     }
 }
 
+/// What is logged unless `RUST_LOG` says otherwise.
+pub fn log_filter() -> String {
+    format!("warn,engine=info,{}", crate::adapters::amqp::DRIVER_LOG)
+}
+
 impl Cli {
     /// Runs the command. What went wrong is on standard error when it returns.
     pub fn run(self) -> Exit {
@@ -190,6 +199,7 @@ impl Cli {
             Command::Run(args) => run::run(&config(&[])?, &args, out),
             Command::Validate(args) => validate::run(&args, out),
             Command::Worker(args) => block_on(worker::run(args)),
+            Command::Replay(args) => replay::run(&args, out),
             Command::Completions(args) => {
                 completions::run(&args, out);
                 Ok(Exit::Well)

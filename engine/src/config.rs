@@ -131,7 +131,10 @@ fn gather(file: Option<&Path>, flags: &[Flag]) -> Result<Figment, Error> {
         None if Path::new(FILE).exists() => read(Path::new(FILE))?,
         None => String::new(),
     };
-    Ok(figment(&text, file.unwrap_or(Path::new(FILE)), std::env::vars(), flags))
+    let written = figment(&text, file.unwrap_or(Path::new(FILE)), std::env::vars(), &[]);
+    // A wrong value is told, even where a flag stands in for it.
+    Config::of(&written)?;
+    Ok(flags.iter().fold(written, |figment, flag| figment.merge(flag)))
 }
 
 fn figment(

@@ -8,15 +8,12 @@ use engine::cli::Cli;
 use engine::cli::output::Output;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless `RUST_LOG` says otherwise. The driver of the broker complains about each connection that
-/// ends; why it did is told by the adapter, once.
-const FILTER: &str = "warn,engine=info,lapin=off";
-
 fn main() -> ExitCode {
     // One provider for all that speaks TLS. It fails only where one is installed, and nothing ran before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(engine::cli::log_filter()));
     let colour = Output::stderr().colour();
     tracing_subscriber::fmt()
         .with_env_filter(filter)

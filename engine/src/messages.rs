@@ -204,6 +204,17 @@ pub struct Body {
     pub end: Option<BranchEnd>,
 }
 
+/// Of a [`Body`], what moves a branch on: its events are not read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Standing {
+    /// The branch after it; `None` once it is over.
+    #[serde(rename = "v", default)]
+    pub value: Option<Branch>,
+    /// The task that it sends out.
+    #[serde(rename = "r", default)]
+    pub request: Option<TaskRequest>,
+}
+
 /// An Express branch on its way (`express.1`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Express {

@@ -31,6 +31,7 @@ pub mod advance;
 pub mod callbacks;
 pub mod child_executions;
 pub mod counted;
+pub mod door;
 pub mod executions;
 pub mod executor;
 pub mod express;
@@ -51,6 +52,7 @@ pub mod tokens;
 pub mod watermarks;
 
 use counted::Counted;
+use door::Door;
 use headers::Headers;
 use outages::Outages;
 use programs::Programs;
@@ -75,6 +77,8 @@ pub struct Core {
     pub limits: Limits,
     /// Bounds of the door.
     pub admission: Admission,
+    /// Machines that executions are started of.
+    pub door: Door,
     /// Open Standard executions.
     pub open_executions: Counted,
     /// Transitions of Express executions that wait for an engine.

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::adapters::amqp::{Amqp, AmqpConfig, QueueType};
-use engine::ports::broker::{Broker, Consumer, Error, Health, Publication, Published, Queue, Settle};
+use engine::ports::broker::{
+    Broker, Consumer, Delivery, Error, Health, Publication, Published, Queue, Settle,
+};
 use proxy::Proxy;
 use support::Prefix;
 use tokio::time::timeout;
@@ -46,6 +48,23 @@ async fn becomes(amqp: &Amqp, is_so: impl Fn(Health) -> bool) {
     timeout(FOREVER, so).await.unwrap();
 }
 
+/// Publishes all the time, so that something is on its way when the connection is cut. Ends when something
+/// was confirmed after something was not, or after long enough without.
+fn publish_until_it_failed(amqp: &Arc<Amqp>, queue: &Queue) -> impl Future<Output = ()> + use<> {
+    let (amqp, queue) = (Arc::clone(amqp), queue.clone());
+    async move {
+        let (mut has_failed, begin) = (false, tokio::time::Instant::now());
+        for number in 0.. {
+            match amqp.publish(vec![publication(&queue, number); 50]).await {
+                Ok(all) if all.contains(&Published::InDoubt) => has_failed = true,
+                Ok(_) if has_failed || begin.elapsed() > FOREVER / 3 => return,
+                Ok(_) => {}
+                Err(error) => has_failed = matches!(error, Error::Unavailable(_)),
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_connection_comes_back_with_everything_that_was_declared() {
     let prefix = Prefix::new(&["orders"]);
@@ -57,38 +76,32 @@ async fn a_lost_connection_comes_back_with_everything_that_was_declared() {
     amqp.publish(vec![publication(&orders, "held")]).await.unwrap();
     assert_eq!(timeout(FOREVER, lost.next(1)).await.unwrap().unwrap().len(), 1);
 
-    // Published all the time, so that some are on their way when the connection is cut.
-    let publishing = tokio::spawn({
-        let (amqp, orders) = (Arc::clone(&amqp), orders.clone());
-        async move {
-            let mut in_doubt = 0;
-            for number in 0.. {
-                match amqp.publish(vec![publication(&orders, number); 50]).await {
-                    Ok(all) if all.contains(&Published::InDoubt) => in_doubt += 1,
-                    Ok(_) if in_doubt > 0 => break,
-                    Ok(_) => {}
-                    Err(Error::Unavailable(_)) => in_doubt += 1,
-                    Err(error) => panic!("{error}"),
-                }
-            }
-            in_doubt
-        }
-    });
+    let publishers: Vec<_> = (0..8).map(|_| tokio::spawn(publish_until_it_failed(&amqp, &orders))).collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
     proxy.refuse();
-    let cancelled = timeout(FOREVER, lost.next(1)).await.unwrap();
-    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    let cancelled = async {
+        loop {
+            if let Err(error) = lost.next(10).await {
+                return error;
+            }
+        }
+    };
+    assert!(matches!(timeout(FOREVER, cancelled).await.unwrap(), Error::Cancelled));
     becomes(&amqp, |health| matches!(health, Health::Away(_))).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     proxy.accept();
 
-    assert!(timeout(FOREVER, publishing).await.unwrap().unwrap() > 0);
+    for publisher in publishers {
+        timeout(FOREVER, publisher).await.unwrap().unwrap();
+    }
     becomes(&amqp, |health| health == Health::Good).await;
     let cancelled = lost.next(1).await;
     assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
     let found = amqp.consume(&orders, 10).await.unwrap();
-    let [held] = timeout(FOREVER, found.next(1)).await.unwrap().unwrap().try_into().unwrap();
-    assert!(held.id == "held" && held.redeliveries > 0, "{held:?}");
+    let mut arrived = Vec::new();
+    while !arrived.iter().any(|arrived: &Delivery| arrived.id == "held" && arrived.redeliveries > 0) {
+        arrived.extend(timeout(FOREVER, found.next(10)).await.unwrap().unwrap());
+    }
     let answers = amqp.consume(&reply, 10).await.unwrap();
     assert_eq!(amqp.publish(vec![publication(&reply, "answer")]).await.unwrap(), [Published::Confirmed]);
     assert_eq!(next_id(&answers).await, "answer");
@@ -126,6 +139,37 @@ async fn what_is_settled_together_is_acknowledged_in_one_frame() {
     amqp.close().await;
 }
 
+/// Returns and confirms arrive in pieces and in any order; which message came back must be told exactly.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_returned_among_many_is_told_exactly() {
+    let prefix = Prefix::new(&["orders"]);
+    let amqp = ready(prefix.config()).await;
+    let orders = Queue::named("orders");
+    amqp.declare(std::slice::from_ref(&orders)).await.unwrap();
+    let publishers = (0..8).map(|publisher| {
+        let (amqp, orders) = (Arc::clone(&amqp), orders.clone());
+        tokio::spawn(async move {
+            for round in 0..20 {
+                let is_lost = |number: usize| (number + publisher).is_multiple_of(3);
+                let queue = |number| match is_lost(number) {
+                    true => Queue::named(format!("nowhere.{}", number % 13)),
+                    false => orders.clone(),
+                };
+                let batch = (0..40).map(|number| publication(&queue(number), format!("{round}.{number}")));
+                let published = amqp.publish(batch.collect()).await.unwrap();
+                for (number, published) in published.into_iter().enumerate() {
+                    let expected = if is_lost(number) { Published::Returned } else { Published::Confirmed };
+                    assert_eq!(published, expected, "{publisher}: {round}.{number}");
+                }
+            }
+        })
+    });
+    for publisher in publishers.collect::<Vec<_>>() {
+        timeout(FOREVER * 2, publisher).await.unwrap().unwrap();
+    }
+    amqp.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_with_other_arguments_is_named_with_what_to_do() {
     let prefix = Prefix::new(&["orders"]);
@@ -135,6 +179,7 @@ async fn a_queue_with_other_arguments_is_named_with_what_to_do() {
     let classic = Amqp::open(AmqpConfig { queue_type: QueueType::Classic, ..prefix.config() }).unwrap();
     let refused = classic.ready_within(Duration::from_secs(3)).await.unwrap_err().to_string();
     assert!(refused.contains("dead' exists with other arguments; delete it"), "{refused}");
+    classic.close().await;
     amqp.close().await;
 }
 
@@ -163,6 +208,7 @@ async fn a_broker_names_itself_and_says_whom_it_refuses() {
     let stranger = Amqp::open(AmqpConfig { url, ..prefix.config() }).unwrap();
     let refused = stranger.ready_within(Duration::from_secs(5)).await.unwrap_err().to_string();
     assert!(refused.contains("refuses user 'guest'"), "{refused}");
+    stranger.close().await;
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ fn the_version_and_completions_are_printed() {
     let place = Place::with(&[]);
     check(&place, &["--version"], 0, &[concat!("warren ", env!("CARGO_PKG_VERSION"))]);
     for shell in ["bash", "zsh", "fish"] {
-        check(&place, &["completions", shell], 0, &["validate", "completions"]);
+        check(&place, &["completions", shell], 0, &["validate", "completions", "replay"]);
     }
 }
 
@@ -299,4 +299,52 @@ fn the_example_runs_with_its_mocks() {
     let (definition, input) = (file("order-processing.asl.json"), format!("@{}", file("input.json")));
     let arguments = ["run", &definition, "--input", &input, "--mock", &file("mocks.json")];
     check(&Place::with(&[]), &arguments, 0, &["StockServiceBusy", "SUCCEEDED after 1.000 s"]);
+}
+
+/// A run of one execution that two engines had in hand.
+const RECORDING: &str = include_str!("recordings/stale.jsonl");
+
+#[test]
+fn a_recording_is_stepped_through() {
+    let place = Place::with(&[("seed-7.jsonl", RECORDING)]);
+    let ran = check(&place, &["replay", "seed-7.jsonl"], 0, &["seed 7, 11 steps", "violated: it ends twice"]);
+    let says = [
+        "delivery  standard.0 e1/r/0",
+        "commit    e1/r/1 dispatched: done [ExecutionStarted, TaskStateEntered Pay, TaskScheduled]",
+        "r                1 dispatched Pay",
+        "fault     frozen for 900 ms",
+        "commit    e1/r/1 dispatched: stale",
+        "publish   tasks.fake e1/r/1 after 40 ms: there, in doubt",
+        "commit    e1/r/2 SUCCEEDED: done",
+        "then: it ends twice",
+    ];
+    let mut rest = ran.stdout.as_str();
+    for line in says {
+        let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} does not come next: {rest}"));
+        rest = &rest[at + line.len()..];
+    }
+}
+
+#[test]
+fn a_recording_is_shown_for_one_execution_or_as_it_is() {
+    let place = Place::with(&[("seed-7.jsonl", RECORDING)]);
+    let ran = check(&place, &["replay", "seed-7.jsonl", "--execution", "e2"], 0, &["e2/r/0", "crash"]);
+    assert!(!ran.stdout.contains("e1/"), "{}", ran.stdout);
+    check(&place, &["replay", "seed-7.jsonl", "--execution", "e3"], 2, &["no execution that begins with e3"]);
+    let ran = check(&place, &["replay", "seed-7.jsonl", "--json"], 0, &[]);
+    let steps: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let recorded = RECORDING.lines().skip(1).map(|line| serde_json::from_str(line).unwrap());
+    assert_eq!(steps, recorded.collect::<Vec<Value>>());
+}
+
+#[test]
+fn what_is_no_recording_is_told() {
+    let newer = RECORDING.replace("{\"warren_recording\": 1", "{\"warren_recording\": 9");
+    let broken = format!("{RECORDING}{{\"at\": 1, \"step\": \"danced\"}}\n");
+    let files = [("pass.json", PASS), ("newer.jsonl", newer.as_str()), ("broken.jsonl", broken.as_str())];
+    let place = Place::with(&files);
+    check(&place, &["replay", "pass.json"], 2, &["failed to read pass.json", "warren_recording"]);
+    check(&place, &["replay", "newer.jsonl"], 2, &["version 9", "reads version 1"]);
+    check(&place, &["replay", "broken.jsonl"], 2, &["line 13 is no step", "danced"]);
+    check(&place, &["replay", "absent.jsonl"], 2, &["failed to read absent.jsonl"]);
 }

@@ -98,6 +98,39 @@ mod rabbitmq {
     broker::promises_to!(tokio::test(flavor = "multi_thread", worker_threads = 2), swept().await);
 }
 
+#[path = "support/memory_store.rs"]
+mod memory_store_model;
+
+/// The store that the simulation uses: it passes what the real ones pass.
+mod memory_store {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use engine::adapters::system_clock::SystemClock;
+
+    use crate::contract::world::{Adapter, Database};
+    use crate::contract::{
+        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule,
+    };
+    use crate::memory_store_model::MemoryStore;
+
+    struct Model;
+
+    #[async_trait]
+    impl Adapter for Model {
+        async fn open(&self, history_events_max: u64) -> Arc<dyn Database> {
+            Arc::new(MemoryStore::new(1, history_events_max, Arc::new(SystemClock)))
+        }
+    }
+
+    catalog::promises_to!(tokio::test, &Model);
+    store_commits::promises_to!(tokio::test, &Model);
+    store_forks::promises_to!(tokio::test, &Model);
+    store_failures::promises_to!(tokio::test, &Model);
+    store_closes::promises_to!(tokio::test, &Model);
+    store_schedule::promises_to!(tokio::test, &Model);
+}
+
 mod sqlite_in_memory {
     use std::sync::Arc;
 

@@ -5,34 +5,45 @@
 //! ```
 //!
 //! Random workflows run while messages come twice, late and out of order, answers of store and broker are
-//! lost, consumers are cancelled and engines die between any two calls. Afterwards every execution must
+//! lost, consumers are cancelled, engines freeze, and die between any two calls. Afterwards every execution must
 //! have ended as it does when nothing goes wrong. Time is simulated; a seed repeats its run.
 //!
-//! `WARREN_SEED=n` runs one seed, `WARREN_SEEDS=n` so many (40), beginning at `WARREN_FIRST_SEED` (1).
+//! `WARREN_SEED=n` runs one seed, `WARREN_SEEDS=n` so many, beginning at `WARREN_FIRST_SEED` (1). A seed that
+//! fails leaves a recording for `warren replay` (see `docs/guides/simulation.md`).
 
 #![expect(clippy::unwrap_used, reason = "a failure here is the result of a test")]
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use asl::data::Failure;
-use engine::ports::catalog::{Catalog, ExecutionFilter, Machine};
+use engine::cli::replay::recording::{Recording, What};
+use engine::ports::catalog::Machine;
 use engine::ports::store::ExecutionStatus;
-use engine::services::executions::{StartError, StartRequest, SyncEnd};
+use engine::services::executions::StartRequest;
 use serde_json::json;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Builder;
 
+use case::Case;
 use check::End;
 use fate::{Fate, Lottery, Rates};
+use journal::Journal;
+use store::Backing;
 use workflow::{Kind, Workflow};
-use world::World;
+use world::{Plan, World};
+
+#[path = "support/memory_store.rs"]
+mod memory_store;
 
 #[path = "simulation/broker.rs"]
 mod broker;
 #[path = "simulation/callbacks.rs"]
 mod callbacks;
+#[path = "simulation/case.rs"]
+mod case;
 #[path = "simulation/check.rs"]
 mod check;
 #[path = "simulation/clock.rs"]
@@ -41,8 +52,14 @@ mod clock;
 mod connector;
 #[path = "simulation/fate.rs"]
 mod fate;
+#[path = "simulation/journal.rs"]
+mod journal;
 #[path = "simulation/node.rs"]
 mod node;
+#[path = "simulation/notes.rs"]
+mod notes;
+#[path = "simulation/recording.rs"]
+mod recording;
 #[path = "simulation/store.rs"]
 mod store;
 #[path = "simulation/workflow.rs"]
@@ -54,23 +71,18 @@ mod world;
 const TROUBLE: Duration = Duration::from_secs(30);
 /// Whatever has not ended by then never will.
 const END_WITHIN: Duration = Duration::from_secs(400);
-/// Seeds that run at a time.
-const THREADS: usize = 2;
-/// Executions of each workflow.
-const EXECUTIONS: u64 = 2;
-/// Workflows of a run.
-const WORKFLOWS: u64 = 2;
-/// A caller gives a call up after this long.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Seeds that are run unless `WARREN_SEEDS` says otherwise.
+const SEEDS: u64 = 1_000;
+/// Every so many seeds the store is SQLite.
+const SQLITE_EVERY: u64 = 50;
+/// Workflows of a run, at most.
+const WORKFLOWS_MAX: u64 = 2;
+/// Executions of each workflow, at most.
+const EXECUTIONS_MAX: u64 = 2;
 
 fn setting(name: &str, default: u64) -> u64 {
     let text = std::env::var(name).unwrap_or_default();
     if text.is_empty() { default } else { text.parse().unwrap() }
-}
-
-/// A store of its own thread, for all runs.
-fn stores() -> Runtime {
-    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
 /// Runs something in simulated time.
@@ -82,73 +94,121 @@ fn simulate<T>(run: impl Future<Output = T>) -> T {
 #[test]
 fn executions_end_as_they_should_whatever_goes_wrong() {
     let (first, count) = match setting("WARREN_SEED", 0) {
-        0 => (setting("WARREN_FIRST_SEED", 1), setting("WARREN_SEEDS", 40)),
+        0 => (setting("WARREN_FIRST_SEED", 1), setting("WARREN_SEEDS", SEEDS)),
         seed => (seed, 1),
     };
     let next = AtomicU64::new(first);
-    let work = || {
-        let stores = stores();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= first + count {
-                return;
-            }
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed, stores.handle()))) {
-                eprintln!("seed {seed} fails; repeat it with: make simulate SEED={seed}");
-                next.store(first + count, Ordering::Relaxed);
-                resume_unwind(panic);
-            }
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= first + count {
+            return;
+        }
+        let wish = Wish::Kept;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed, wish, Journal::closed()))) {
+            next.store(first + count, Ordering::Relaxed);
+            tell(seed, wish, &*panic);
+            resume_unwind(panic);
         }
     };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
-        (0..THREADS).for_each(|_| drop(scope.spawn(work)));
+        (0..threads).for_each(|_| drop(scope.spawn(work)));
     });
+}
+
+/// Leaves a recording of a seed that failed. Answers where.
+fn tell(seed: u64, wish: Wish, panic: &(dyn Any + Send)) -> PathBuf {
+    let journal = Journal::open();
+    let again = catch_unwind(AssertUnwindSafe(|| run(seed, wish, journal.clone())));
+    let rule = recording::text(panic);
+    let path = recording::write(seed, &rule, &workflows(&mut Lottery::new(seed), seed), &journal.take());
+    eprintln!("seed {seed} fails: {rule}");
+    if again.is_ok() {
+        eprintln!("it did not when it was run again: what a run does must depend on its seed alone");
+    }
+    eprintln!("repeat it:      make simulate SEED={seed}");
+    eprintln!("step through:   cargo run -p engine -- replay {}", path.display());
+    path
 }
 
 #[test]
 fn a_seed_repeats_its_run() {
-    let stores = stores();
-    for seed in 1..=2 {
-        assert_eq!(run(seed, stores.handle()), run(seed, stores.handle()), "seed {seed}");
+    for seed in (1..=20).chain([SQLITE_EVERY]) {
+        let run = || run(seed, Wish::Kept, Journal::closed());
+        assert_eq!(run(), run(), "seed {seed}");
     }
 }
 
 #[test]
+fn a_seed_that_fails_leaves_a_recording() {
+    let mut commits = 0;
+    for seed in 1_000_001..1_000_004 {
+        let wish = Wish::Impossible;
+        let panic = catch_unwind(AssertUnwindSafe(|| run(seed, wish, Journal::closed()))).unwrap_err();
+        let path = tell(seed, wish, &*panic);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let recording = Recording::parse(&text).unwrap();
+        assert_eq!(recording.heading.seed, seed);
+        assert!(recording.heading.rule.contains("impossible"), "{}", recording.heading.rule);
+        commits += recording.steps.iter().filter(|step| matches!(step.what, What::Committed(_))).count();
+    }
+    assert!(commits > 0, "what was recorded is not what happened");
+}
+
+#[test]
 fn a_full_history_ends_the_execution_wherever_it_is_met() {
-    let stores = stores();
     let fails = json!({ "StartAt": "F", "States": { "F": { "Type": "Fail", "Error": "E" } } });
     let waits = |name: &str| json!({ "StartAt": name, "States": { name: { "Type": "Wait", "Seconds": 60, "End": true } } });
     let both = json!({ "Type": "Parallel", "Branches": [waits("V"), waits("W"), fails], "End": true });
     let definition = json!({ "StartAt": "Both", "States": { "Both": both } });
     let workflow = Workflow { definition, input: json!({}), exact: true };
-    for events_max in 4..20 {
+    for history_events_max in 4..20 {
         simulate(async {
-            let world = World::new(Fate::new(1, Rates::default()), stores.handle(), events_max).await;
+            let plan = Plan { history_events_max, ..Plan::of(Fate::new(1, Rates::default())) };
+            let world = World::new(plan).await;
             let machine = world.machine("full", Kind::Standard, &workflow);
             world.engine().start_execution(request(&machine, &workflow, Some("one"))).await.unwrap();
             let end = tokio::time::timeout(END_WITHIN, ended(&world, &machine, "one")).await;
-            let end = end.unwrap_or_else(|_| panic!("with room for {events_max} it does not end"));
+            let end = end.unwrap_or_else(|_| panic!("with room for {history_events_max} it does not end"));
             assert_eq!(end.status, ExecutionStatus::Failed);
             check::nothing_is_left(&world);
         });
     }
 }
 
-/// One seed. Answers a digest of what went wrong.
-fn run(seed: u64, stores: &Handle) -> u64 {
-    let mut lottery = Lottery::new(seed);
-    let rates = Rates::draw(&mut lottery);
+/// What a run must keep to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// The rules.
+    Kept,
+    /// What cannot be, to see a run fail.
+    Impossible,
+}
+
+/// The workflows of a seed.
+fn workflows(lottery: &mut Lottery, seed: u64) -> Vec<(String, Kind, Workflow)> {
     let mut workflows = Vec::new();
-    for number in 0..WORKFLOWS {
+    for number in 0..=lottery.below(WORKFLOWS_MAX) {
         let kind = if lottery.one_in(4) { Kind::Express } else { Kind::Standard };
         let name = format!("{seed}-{number}");
-        let workflow = workflow::draw(&mut lottery, kind, &name);
+        let workflow = workflow::draw(lottery, kind, &name);
         workflows.push((name, kind, workflow));
     }
+    workflows
+}
+
+/// One seed. Answers a digest of what went wrong.
+fn run(seed: u64, wish: Wish, journal: Arc<Journal>) -> u64 {
+    let mut lottery = Lottery::new(seed);
+    let workflows = workflows(&mut lottery, seed);
+    let rates = Rates::draw(&mut lottery);
     let expected: Vec<End> =
-        workflows.iter().map(|(name, kind, workflow)| alone(stores, name, *kind, workflow)).collect();
+        workflows.iter().map(|(name, kind, workflow)| alone(name, *kind, workflow)).collect();
+    let backing = if seed.is_multiple_of(SQLITE_EVERY) { Backing::Sqlite } else { Backing::Memory };
     simulate(async {
-        let world = World::new(Fate::new(seed, rates), stores, 25_000).await;
+        let plan = Plan { backing, journal, ..Plan::of(Fate::new(seed, rates)) };
+        let world = World::new(plan).await;
         world.employ();
         let fate = world.fate.clone();
         let relents = tokio::spawn(async move {
@@ -158,8 +218,9 @@ fn run(seed: u64, stores: &Handle) -> u64 {
         let mut cases = Vec::new();
         for ((name, kind, workflow), expected) in workflows.into_iter().zip(expected) {
             let machine = world.machine(&name, kind, &workflow);
-            for number in 0..EXECUTIONS {
+            for number in 0..=lottery.below(EXECUTIONS_MAX) {
                 let case = Case {
+                    synchronous: lottery.one_in(2),
                     world: world.clone(),
                     machine: machine.clone(),
                     workflow: workflow.clone(),
@@ -178,14 +239,17 @@ fn run(seed: u64, stores: &Handle) -> u64 {
         }
         relents.abort();
         check::nothing_is_left(&world);
+        assert_eq!(wish, Wish::Kept, "this run was asked for the impossible");
         world.fate.trace()
     })
 }
 
 /// How a workflow ends when nothing goes wrong.
-fn alone(stores: &Handle, name: &str, kind: Kind, workflow: &Workflow) -> End {
+fn alone(name: &str, kind: Kind, workflow: &Workflow) -> End {
     simulate(async {
-        let world = World::new(Fate::new(1, Rates::default()), stores, 25_000).await;
+        // As few transitions as may be: the same end must come of more of them.
+        let plan = Plan { fused_states_max: Some(20), ..Plan::of(Fate::new(1, Rates::default())) };
+        let world = World::new(plan).await;
         world.employ();
         // The outcome of an Express workflow is that of the same Standard one.
         let machine = world.machine(name, Kind::Standard, workflow);
@@ -215,132 +279,5 @@ async fn ended(world: &World, machine: &Machine, name: &str) -> End {
             return check::end(world, &execution);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// One execution.
-struct Case {
-    world: Arc<World>,
-    machine: Machine,
-    workflow: Workflow,
-    expected: End,
-    number: u64,
-}
-
-impl Case {
-    async fn run(self, kind: Kind) {
-        tokio::time::sleep(self.world.fate.milliseconds(10_000)).await;
-        match kind {
-            Kind::Standard => self.standard().await,
-            Kind::Express if self.number == 0 => self.express().await,
-            Kind::Express => self.synchronous().await,
-        }
-    }
-
-    fn request(&self, name: Option<&str>) -> StartRequest {
-        request(&self.machine, &self.workflow, name)
-    }
-
-    async fn standard(self) {
-        let name = format!("run-{}", self.number);
-        while !self.started(&name).await {
-            tokio::time::sleep(self.world.fate.milliseconds(500)).await;
-        }
-        let stops = self.world.fate.draw(|lottery| lottery.one_in(6));
-        if stops {
-            tokio::time::sleep(self.world.fate.milliseconds(8_000)).await;
-            self.stop(&name).await;
-        }
-        let end = ended(&self.world, &self.machine, &name).await;
-        let definition = &self.workflow.definition;
-        if !(stops && end.status == ExecutionStatus::Aborted) {
-            assert_eq!(
-                (end.status, &end.result),
-                (self.expected.status, &self.expected.result),
-                "{definition}"
-            );
-            if self.workflow.exact {
-                assert_eq!(end.events, self.expected.events, "{definition}");
-            }
-        }
-        self.only_once(&name);
-    }
-
-    /// Whether it is known to be started.
-    async fn started(&self, name: &str) -> bool {
-        let core = self.world.engine();
-        match tokio::time::timeout(PATIENCE, core.start_execution(self.request(Some(name)))).await {
-            // Started before, and over.
-            Ok(Ok(_) | Err(StartError::AlreadyExists { .. })) => true,
-            Ok(Err(StartError::Unavailable(_))) | Err(_) => false,
-            Ok(Err(error)) => panic!("{error}"),
-        }
-    }
-
-    async fn stop(&self, name: &str) {
-        let (machine, name) = (self.machine.name.clone(), name.to_owned());
-        let found = self.world.database.ask(|db| async move { db.execution(&machine, &name).await }).unwrap();
-        let id = found.unwrap().id;
-        loop {
-            let failure = Failure { error: None, cause: None };
-            let core = self.world.engine();
-            if let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, core.stop_execution(id, failure)).await {
-                return;
-            }
-        }
-    }
-
-    fn only_once(&self, name: &str) {
-        let filter = ExecutionFilter { machine: self.machine.id, status: None };
-        let all =
-            self.world.database.ask(|db| async move { db.executions(&filter, 100, None).await }).unwrap();
-        assert_eq!(all.items.iter().filter(|execution| execution.name == name).count(), 1, "{name}");
-    }
-
-    /// At least once: what was accepted reaches its end, if the broker lives.
-    async fn express(self) {
-        let core = self.world.engine();
-        let accepted = tokio::time::timeout(PATIENCE, core.start_execution(self.request(None))).await;
-        if !matches!(accepted, Ok(Ok(_))) || self.expected.status != ExecutionStatus::Succeeded {
-            return;
-        }
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(290);
-        while !self.world.ledger.reached(&self.machine.name) && !self.world.blacked_out() {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "an Express execution is lost: {}",
-                self.workflow.definition
-            );
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    }
-
-    /// At most once: an answer, or an error after which the caller may start another one.
-    async fn synchronous(self) {
-        loop {
-            let core = self.world.engine();
-            let waits = core.start_sync_execution(self.request(None));
-            let outcome = match tokio::time::timeout(Duration::from_secs(310), waits).await {
-                Ok(Ok(outcome)) => outcome.end,
-                Ok(Err(StartError::Unavailable(_))) | Err(_) => {
-                    tokio::time::sleep(self.world.fate.milliseconds(500)).await;
-                    continue;
-                }
-                Ok(Err(error)) => panic!("{error}"),
-            };
-            let (status, result) = match outcome {
-                SyncEnd::Succeeded(output) => (ExecutionStatus::Succeeded, output),
-                SyncEnd::Failed(failure) => {
-                    let text = |text: Option<String>| text.unwrap_or_default();
-                    (ExecutionStatus::Failed, format!("{}: {}", text(failure.error), text(failure.cause)))
-                }
-                // The engine that ran it may be gone, and nobody is left to say so.
-                SyncEnd::TimedOut if self.world.lost_engines() => continue,
-                SyncEnd::TimedOut => (ExecutionStatus::TimedOut, String::new()),
-            };
-            let result = check::strip_ids(&result);
-            assert_eq!((status, &result), (self.expected.status, &self.expected.result));
-            return;
-        }
     }
 }

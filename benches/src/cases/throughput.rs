@@ -96,7 +96,8 @@ impl Throughput {
         let mut api = Api::new(&deployment.addresses[0]);
         let machine = api.create_machine("throughput", true, &self.workload.definition()).await?;
         let request = Request::start_sync(&machine, &self.workload.input(bench.args.input_bytes));
-        let clients = bench.args.concurrency;
+        // As many clients with Maps would measure the backlog alone.
+        let clients = bench.args.concurrency.div_ceil(self.workload.messages_at_once());
         let mut load = Load::start(&deployment.addresses, clients, &request, Until::default());
         let done = load.done.clone();
         let units = f64::from(self.workload.unit().1);

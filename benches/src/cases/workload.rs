@@ -67,6 +67,14 @@ impl Workload {
             Workload::Chain(_) | Workload::Tasks(_) | Workload::Sleep(_) | Workload::WaitUntil => 1,
         }
     }
+
+    /// By how much fewer clients keep an engine as busy: a dozen Maps have a thousand messages out.
+    pub fn messages_at_once(self) -> u32 {
+        match self {
+            Workload::Map(_) => 24,
+            Workload::Chain(_) | Workload::Tasks(_) | Workload::Sleep(_) | Workload::WaitUntil => 1,
+        }
+    }
 }
 
 /// The same state so many times, one after the other.

@@ -51,6 +51,9 @@ use crate::ports::broker::{Broker, Consumer, Error, Health, Publication, Publish
 pub use self::greeting::Server;
 pub use self::topology::QueueType;
 
+/// What is logged of the driver: nothing. It complains about each connection that ends, which is told here, once.
+pub const DRIVER_LOG: &str = "lapin=off";
+
 /// How long a call waits for a connection that is away.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 

@@ -25,6 +25,7 @@ mod history;
 mod machines;
 mod migrations;
 mod partitions;
+mod promptly;
 mod rows;
 mod settings;
 

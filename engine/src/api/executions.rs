@@ -59,7 +59,7 @@ async fn read_start(core: &Core, mut parameters: Parameters, arn: &str) -> Resul
     }
     let input_text = parameters.take_text("input").unwrap_or_else(|| "{}".to_owned());
     let input = read_input(&input_text, core.limits.payload_bytes_max)?;
-    let machine = lookup::machine(core, arn).await?;
+    let machine = lookup::machine_to_start(core, arn).await?;
     Ok(StartRequest { machine, name, input, input_text })
 }
 

@@ -43,6 +43,16 @@ pub async fn machine(core: &Core, text: &str) -> Result<Machine, ApiError> {
     found.ok_or_else(|| ApiError::no_machine(text))
 }
 
+/// The machine that an ARN names, to start an execution of.
+pub async fn machine_to_start(core: &Core, text: &str) -> Result<Machine, ApiError> {
+    let found = match machine_arn(core, text)? {
+        MachineArn::Machine(name) => core.machine_to_start(name).await?,
+        MachineArn::Labelled => return Err(ApiError::labelled(text)),
+        MachineArn::Qualified | MachineArn::Elsewhere => None,
+    };
+    found.ok_or_else(|| ApiError::no_machine(text))
+}
+
 /// The Standard execution that an ARN names.
 pub async fn execution(core: &Core, text: &str) -> Result<Execution, ApiError> {
     let arn = Arn::parse(text)?;

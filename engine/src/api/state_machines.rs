@@ -101,7 +101,9 @@ pub async fn update(core: &Core, mut parameters: Parameters) -> Result<Value, Ap
         return Ok(updated(present));
     }
     let answer = updated(&revision);
-    match core.catalog.update_machine(machine.id, revision).await? {
+    let updated = core.catalog.update_machine(machine.id, revision).await?;
+    core.door.forget(&machine.name);
+    match updated {
         true => Ok(answer),
         false => Err(ApiError::no_machine(&arn)),
     }
@@ -126,8 +128,12 @@ pub async fn delete(core: Arc<Core>, parameters: &Parameters) -> Result<Value, A
             return Err(ApiError::validation(message));
         }
     };
-    if let Some(machine) = core.catalog.machine(name).await?
-        && core.catalog.delete_machine(machine.id).await?
+    let deleted = match core.catalog.machine(name).await? {
+        Some(machine) => core.catalog.delete_machine(machine.id).await?.then_some(machine),
+        None => None,
+    };
+    core.door.forget(name);
+    if let Some(machine) = deleted
         && machine.workflow_type == WorkflowType::Standard
     {
         tokio::spawn(stop_executions(core, machine.id));

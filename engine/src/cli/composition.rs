@@ -27,6 +27,7 @@ use crate::ports::clock::Clock;
 use crate::ports::store::Store;
 use crate::services::child_executions::ChildExecutions;
 use crate::services::counted::Counted;
+use crate::services::door::Door;
 use crate::services::headers::Headers;
 use crate::services::outages::Outages;
 use crate::services::programs::Programs;
@@ -95,6 +96,7 @@ pub fn assemble(
             open_executions_max: config.limits.open_executions_max.get(),
             express_waiting_max: EXPRESS_WAITING_MAX,
         },
+        door: Door::default(),
         open_executions: Counted::default(),
         express_waiting: Counted::default(),
         connectors,

@@ -168,7 +168,9 @@ pub trait Catalog: Send + Sync {
     async fn running(&self) -> Result<u64, Error>;
 
     /// History rows that hold the events with ids `from..from + limit` (forwards), or `from` and before
-    /// (`reverse`), in that order. The first and last row may hold more than was asked.
+    /// (`reverse`), in that order. The first and last row may hold more than was asked. An id is given once and
+    /// for all: while an execution runs, events are shown, counted and numbered once nothing can come before
+    /// them any more, which may be a moment after their commit.
     async fn history(
         &self,
         id: ExecutionId,

@@ -188,7 +188,8 @@ pub enum Verdict {
     /// The row is gone or elsewhere: somebody else was first. Nothing changed.
     Stale,
     /// The history has no room for these events. Nothing changed; the execution must be failed with
-    /// [`Store::close`].
+    /// [`Store::close`]. The limit is exact where one branch runs. A child counts from what was recorded when
+    /// it began, so open siblings may together overshoot it before one of them is told.
     HistoryFull,
 }
 

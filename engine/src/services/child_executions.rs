@@ -109,8 +109,7 @@ impl Executions for ChildExecutions {
         };
         let name = machine_name(&core, &start.state_machine_arn).ok_or_else(missing)?;
         let machine = core
-            .catalog
-            .machine(name)
+            .machine_to_start(name)
             .await
             .map_err(|error| unavailable(&error.into()))?
             .ok_or_else(missing)?;

@@ -47,6 +47,8 @@ use turn::{Hold, Left, Turn};
 
 /// Root transitions whose delivery is held at a time; more wait in the broker.
 const HELD_MAX: usize = 1_000;
+/// The same inside branches: as many as a consumer can take, each about a kilobyte.
+const INNER_MAX: usize = 65_535;
 /// Deliveries taken in one go.
 const BATCH_MAX: usize = 128;
 /// Batches that are under way at a time.
@@ -68,7 +70,7 @@ pub async fn run(
         // Calls of root branches wait in the broker for a place; those inside branches are never refused, or
         // parents could hold all places while their children wait for one.
         Family::Calls => HELD_MAX,
-        Family::Inner => usize::MAX,
+        Family::Inner => INNER_MAX,
         Family::Express | Family::Standard | Family::Results => PREFETCH,
     };
     let consumer = core.broker.consume(&queue, prefetch).await?;
@@ -123,7 +125,7 @@ impl Line {
                         Left::Answer(delivery, result) => answers.add(delivery, *result),
                     }
                 }
-                Begun::Held(held) => self.spawn(*held),
+                Begun::Held(held) => self.spawn(held),
             }
         }
         publications.extend(answers.into_publications());
@@ -155,13 +157,13 @@ enum Begun {
     /// It is done with.
     Left(Left),
     /// It is worked by itself.
-    Held(Box<HeldTurn>),
+    Held(HeldTurn),
 }
 
 /// A delivery that is worked by itself.
 enum HeldTurn {
     /// It asks for something and waits.
-    Waits(Turn, Hold),
+    Waits(Box<Turn>, Box<Hold>),
     /// Something that it needs is away: from the beginning, until it is there.
     Again(Delivery),
     /// It cannot be read.
@@ -173,12 +175,12 @@ impl Core {
     async fn begin_turn(self: &Arc<Self>, delivery: Delivery) -> Begun {
         let message = match decode::<Express>(&delivery.body) {
             Ok(message) => message,
-            Err(error) => return Begun::Held(Box::new(HeldTurn::Dead(delivery, error.to_string()))),
+            Err(error) => return Begun::Held(HeldTurn::Dead(delivery, error.to_string())),
         };
         match self.first_step(message, &delivery).await {
             Ok(Step::Leave(left)) => Begun::Left(left),
-            Ok(Step::Hold(turn, hold)) => Begun::Held(Box::new(HeldTurn::Waits(*turn, *hold))),
-            Err(_told_when_it_is_tried_again) => Begun::Held(Box::new(HeldTurn::Again(delivery))),
+            Ok(Step::Hold(turn, hold)) => Begun::Held(HeldTurn::Waits(turn, hold)),
+            Err(_told_when_it_is_tried_again) => Begun::Held(HeldTurn::Again(delivery)),
         }
     }
 
@@ -209,7 +211,7 @@ impl Core {
             }
             HeldTurn::Waits(turn, hold) => {
                 let delivery = turn.delivery().clone();
-                let done = turn.go_on(hold).await;
+                let done = turn.go_on(*hold).await;
                 let settle = self.work_until_done(&delivery, done).await;
                 (delivery, settle)
             }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use connectors::{QueueReply, Request};
 
 use crate::ids::ExecutionId;
-use crate::messages::{Body, TaskMessage, decode};
+use crate::messages::{Standing, TaskMessage, decode};
 use crate::ports::broker::{Delivery, Headers, Publication, Queue};
 use crate::ports::store::{BranchKey, StoredBranch};
 use crate::services::{Core, Unavailable};
@@ -144,7 +144,7 @@ impl Core {
         };
         match reply {
             Reply::Heartbeat => {
-                let value = decode::<Body>(&row.body).ok().and_then(|body| body.value);
+                let value = decode::<Standing>(&row.body).ok().and_then(|body| body.value);
                 let beats = match value.map(|value| value.waiting) {
                     Some(Waiting::Task(attempt)) => self.is_beat_needed(&attempt),
                     Some(_) | None => false,
@@ -181,7 +181,7 @@ impl Core {
             None => self.store.body(key, task).await?,
         };
         let Some(body) = body else { return Ok(None) };
-        let Ok(Body { request: Some(request), .. }) = decode::<Body>(&body) else { return Ok(None) };
+        let Ok(Standing { request: Some(request), .. }) = decode::<Standing>(&body) else { return Ok(None) };
         let Some(header) = self.header(key.execution).await? else { return Ok(None) };
         Ok(Some(self.task_message(&header, &key.branch, request, true)))
     }

@@ -7,7 +7,7 @@
 
 use asl::branch::{Event, Waiting};
 
-use crate::messages::{Body, decode};
+use crate::messages::{Standing, decode};
 use crate::ports::store::{Launched, Verdict};
 use crate::services::advance::{After, Backing, Subject};
 use crate::services::reading::{Origin, Ready};
@@ -45,7 +45,9 @@ impl Core {
 
     async fn enter_pure(&self, after: &After, child: &Launched) -> Result<Option<Ready>, Unavailable> {
         let compiled = self.programs.get(self.catalog.as_ref(), after.header.revision).await?;
-        let Ok(Body { value: Some(value), .. }) = decode::<Body>(&child.body) else { return Ok(None) };
+        let Ok(Standing { value: Some(value), .. }) = decode::<Standing>(&child.body) else {
+            return Ok(None);
+        };
         if !compiled.program.has_state(value.state) || !compiled.program.is_pure_from(value.state) {
             return Ok(None);
         }

@@ -10,7 +10,7 @@ use asl::data::failure::names;
 use asl::data::timestamp::Timestamp;
 
 use crate::ids::{ExecutionId, RevisionId};
-use crate::messages::{Body, Move, Nudge, TaskReport, TaskResult, Transition, decode};
+use crate::messages::{Move, Nudge, Standing, TaskReport, TaskResult, Transition, decode};
 use crate::ports::broker::{Delivery, Publication};
 use crate::ports::store::{self, BranchKey, Commit, Fence, Phase, StoredBranch, Verdict};
 use crate::services::advance::{After, Backing, Step, Subject};
@@ -349,11 +349,11 @@ impl Core {
             Err(error) => return Err(error.into()),
         };
         let Some(compiled) = self.compiled_or_failed(id, header.revision).await? else { return Ok(None) };
-        match decode::<Body>(&row.body) {
-            Ok(Body { value: Some(value), .. }) => {
+        match decode::<Standing>(&row.body) {
+            Ok(Standing { value: Some(value), .. }) => {
                 Ok(Some(Subject { header, compiled, path: row.key.branch, fence: row.fence, value }))
             }
-            Ok(Body { value: None, .. }) => Ok(None),
+            Ok(Standing { value: None, .. }) => Ok(None),
             Err(error) => {
                 self.fail_execution(id, Failure::new(names::RUNTIME, error.to_string())).await?;
                 Ok(None)

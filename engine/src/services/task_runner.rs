@@ -20,9 +20,9 @@ use crate::ports::broker::{self, Consumer, Delivery, Family, Headers, Publicatio
 use crate::services::functions::{OWN, request_of};
 use crate::services::{Cancelled, Core};
 
-/// All requests are taken; a connector bounds what it runs of them. A bound here could be used up by
-/// executions that wait for others, whose own requests would then wait behind them for ever.
-const PREFETCH: usize = usize::MAX;
+/// Requests taken and not settled: far more than a connector runs at a time. Executions that wait for others
+/// hold a place each; with fewer places, the requests of those others might wait behind them.
+const PREFETCH: usize = 10_000;
 /// Requests taken in one go.
 const BATCH_MAX: usize = 64;
 /// Pause before what is away is asked again.

@@ -173,9 +173,10 @@ async fn a_lost_connection_is_told_and_the_next_commit_finds_out() {
     let root = world.start().await;
     let (_, children) = world.fork(&root, 1).await;
     let store = database.open(PLENTY);
-    // The row is held, so that the commit is under way when its connection is ended.
+    // The table is held, so that the commit is under way when its connection is ended. This lock makes no
+    // transaction that the histories of other tests would wait for.
     let mut other = database.connect().await;
-    other.execute("BEGIN; SELECT FROM branches FOR UPDATE").await.unwrap();
+    other.execute("BEGIN; LOCK TABLE branches IN EXCLUSIVE MODE").await.unwrap();
     let ending = tokio::spawn({
         let (store, end) = (store.clone(), children[0].ended());
         async move { store.commit(vec![end]).await }
@@ -252,6 +253,7 @@ async fn partitions_are_ahead_and_hold_what_starts_now() {
 async fn what_closed_long_ago_is_removed_and_nothing_else() {
     let database = TestDatabase::new().await;
     let store = database.open(PLENTY);
+    store.prepare_partitions().await.unwrap();
     // A day and a week of long ago, as they were made then.
     let (day, week) = (START.milliseconds() / 86_400_000, START.milliseconds() / 86_400_000 / 7);
     let uuid = |days: i64| Uuid::from_u128(u128::try_from(days * 86_400_000).unwrap() << 80);

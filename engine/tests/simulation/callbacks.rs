@@ -6,7 +6,7 @@ use std::time::Duration;
 use asl::branch::{Answer, BranchPath};
 use asl::data::Failure;
 use engine::ids::ExecutionId;
-use engine::ports::catalog::{Catalog, Machine};
+use engine::ports::catalog::Machine;
 use engine::ports::store::{BranchKey, ExecutionStatus};
 use engine::services::callbacks::TaskError;
 use engine::services::tokens::TaskKey;
@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use super::check::End;
 use super::fate::{Fate, Rates};
 use super::workflow::{Kind, Workflow};
-use super::world::{ACTIVITY, World};
-use super::{ended, request, simulate, stores};
+use super::world::{ACTIVITY, Plan, World};
+use super::{ended, request, simulate};
 
 /// Interleavings that are tried of each race.
 const SEEDS: u64 = 24;
@@ -32,9 +32,9 @@ struct Race {
 }
 
 impl Race {
-    async fn begin(seed: u64, stores: &tokio::runtime::Handle, mut task: Value) -> Self {
+    async fn begin(seed: u64, mut task: Value) -> Self {
         let rates = Rates { slow: 300, ..Rates::default() };
-        let world = World::new(Fate::new(seed, rates), stores, 25_000).await;
+        let world = World::new(Plan::of(Fate::new(seed, rates))).await;
         task["Type"] = json!("Task");
         task["End"] = json!(true);
         let definition = json!({ "StartAt": "Only", "States": { "Only": task } });
@@ -44,13 +44,13 @@ impl Race {
         Race { world, machine, began: Instant::now() }
     }
 
-    async fn with_token(seed: u64, stores: &tokio::runtime::Handle) -> (Self, String) {
+    async fn with_token(seed: u64) -> (Self, String) {
         let task = json!({
             "Resource": "arn:aws:states:::aws-sdk:sim:call.waitForTaskToken",
             "Parameters": { "token.$": "$$.Task.Token" },
             "TimeoutSeconds": TIMEOUT.as_secs(),
         });
-        let race = Race::begin(seed, stores, task).await;
+        let race = Race::begin(seed, task).await;
         loop {
             if let Some(token) = race.world.ledger.take_token() {
                 return (race, token);
@@ -103,11 +103,10 @@ fn count(end: &End, kind: &str) -> u32 {
 
 #[test]
 fn of_answers_a_time_out_and_a_stop_one_wins_and_the_others_are_told() {
-    let stores = stores();
     let mut ends = Vec::new();
     for seed in 0..SEEDS {
         simulate(async {
-            let (race, token) = Race::with_token(seed, stores.handle()).await;
+            let (race, token) = Race::with_token(seed).await;
             let answers = async |who| {
                 race.about_the_timeout().await;
                 race.answer(&token, who).await
@@ -136,10 +135,9 @@ fn of_answers_a_time_out_and_a_stop_one_wins_and_the_others_are_told() {
 
 #[test]
 fn an_answer_that_overtakes_the_record_of_the_call_is_kept_for_it() {
-    let stores = stores();
     for seed in 0..SEEDS {
         simulate(async {
-            let (race, token) = Race::with_token(seed, stores.handle()).await;
+            let (race, token) = Race::with_token(seed).await;
             assert_eq!(won(&race.answer(&token, "first").await), 1);
             assert_eq!(won(&race.answer(&token, "second").await), 0);
             let end = race.end().await;
@@ -151,10 +149,9 @@ fn an_answer_that_overtakes_the_record_of_the_call_is_kept_for_it() {
 
 #[test]
 fn a_task_whose_poll_vanished_is_handed_out_again_and_started_once() {
-    let stores = stores();
     for seed in 0..SEEDS {
         simulate(async {
-            let race = Race::begin(seed, stores.handle(), Race::activity()).await;
+            let race = Race::begin(seed, Race::activity()).await;
             let poll = async |wait| {
                 let wait = Duration::from_secs(wait);
                 race.world.engine().take_activity_task(ACTIVITY, None, wait).await.unwrap()
@@ -178,9 +175,8 @@ fn a_task_whose_poll_vanished_is_handed_out_again_and_started_once() {
 
 #[test]
 fn a_token_is_good_while_a_worker_has_its_task() {
-    let stores = stores();
     simulate(async {
-        let race = Race::begin(1, stores.handle(), Race::activity()).await;
+        let race = Race::begin(1, Race::activity()).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let branch = BranchKey { execution: race.id(), branch: BranchPath::root() };
         let token = race.world.engine().tokens.issue(&TaskKey { branch, task: 1 });

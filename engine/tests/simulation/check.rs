@@ -6,9 +6,10 @@ use asl::branch::BranchPath;
 use asl::history::{EventKind, HistoryEvent};
 use engine::ids::ExecutionId;
 use engine::messages::{Body, decode};
-use engine::ports::catalog::{Catalog, Execution};
-use engine::ports::store::{ExecutionStatus, Store};
+use engine::ports::catalog::Execution;
+use engine::ports::store::ExecutionStatus;
 
+use super::notes::label;
 use super::world::World;
 
 /// How an execution ended.
@@ -101,15 +102,6 @@ fn closing(kind: &EventKind) -> Option<(ExecutionStatus, String)> {
         EventKind::ExecutionAborted(failure) => failed(ExecutionStatus::Aborted, failure),
         EventKind::ExecutionTimedOut(failure) => failed(ExecutionStatus::TimedOut, failure),
         _ => None,
-    }
-}
-
-fn label(kind: &EventKind) -> String {
-    match kind {
-        EventKind::StateEntered { name, .. } | EventKind::StateExited { name, .. } => {
-            format!("{} {name}", kind.type_name())
-        }
-        _ => kind.type_name(),
     }
 }
 

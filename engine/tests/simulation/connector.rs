@@ -18,6 +18,7 @@ use super::node::Node;
 
 /// A decision to send a request out is carried out within this time, or made anew.
 const DECISION_MILLISECONDS: i64 = 5_000;
+const DECISION: Duration = Duration::from_millis(DECISION_MILLISECONDS.unsigned_abs());
 
 /// What all engines of a run asked for.
 pub struct Ledger {
@@ -50,10 +51,12 @@ impl Ledger {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A publication is on its way: a request must not go out for an attempt that is over.
-    pub fn asked(&self, publication: &Publication) {
+    /// A publication is on its way: a request must not go out for an attempt that is over. An engine that was
+    /// frozen may have decided to send it before.
+    pub fn asked(&self, publication: &Publication, node: &Node) {
         if !publication.queue.as_str().starts_with("tasks.")
             && !publication.queue.as_str().starts_with("activities.")
+            || node.was_frozen_within(DECISION)
         {
             return;
         }
@@ -134,9 +137,7 @@ impl Connector for FakeConnector {
     async fn run(&self, request: Request, submission: &dyn Submission) -> Result<Value, Failure> {
         *self.ledger.book().runs.entry(request.id.clone()).or_default() += 1;
         tokio::time::sleep(self.node.fate.milliseconds(200)).await;
-        if self.node.death.is_cancelled() {
-            std::future::pending::<()>().await;
-        }
+        self.node.alive().await;
         let asked = &request.parameters;
         let number = |field: &str| asked[field].as_u64().unwrap_or_default();
         if let Some(mark) = asked["mark"].as_str() {

@@ -46,12 +46,20 @@ pub struct Rates {
     pub broker_away: u64,
     /// A consumer is gone, and what it had not settled comes back.
     pub cancelled: u64,
+    /// What a consumer had not settled comes back in another order.
+    pub reordered: u64,
+    /// A settlement does not reach the broker, and the consumer is gone.
+    pub settle_lost: u64,
     /// The store does not do what it is asked.
     pub store_away: u64,
     /// The store does it, and the answer is lost.
     pub answer_lost: u64,
+    /// The store commits a part of a batch, and nobody is told which.
+    pub torn: u64,
     /// An engine dies at a call of a port.
     pub killed: u64,
+    /// An engine freezes at a call of a port, and goes on later.
+    pub frozen: u64,
     /// When an engine dies, all die and the broker with them.
     pub blackout: u64,
 }
@@ -66,18 +74,24 @@ impl Rates {
             in_doubt: 30,
             broker_away: 15,
             cancelled: 8,
+            reordered: 500,
+            settle_lost: 4,
             store_away: 20,
             answer_lost: 20,
+            torn: 30,
             killed: 4,
+            frozen: 1,
             blackout: 400,
         };
         let quiet = Rates { slow: all.slow, late: all.late, ..Rates::default() };
-        match lottery.below(8) {
+        match lottery.below(10) {
             0 => Rates { twice: 150, in_doubt: 100, ..quiet },
-            1 => Rates { cancelled: 30, broker_away: 50, ..quiet },
-            2 => Rates { store_away: 60, answer_lost: 60, ..quiet },
+            1 => Rates { cancelled: 30, reordered: 700, settle_lost: 15, broker_away: 50, ..quiet },
+            2 => Rates { store_away: 60, answer_lost: 60, torn: 200, ..quiet },
             3 => Rates { killed: 12, ..quiet },
             4 => Rates { killed: 8, blackout: 1_000, ..quiet },
+            5 => Rates { frozen: 6, ..quiet },
+            6 => Rates { frozen: 4, killed: 4, twice: 60, ..quiet },
             _ => all,
         }
     }

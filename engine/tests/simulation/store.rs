@@ -1,16 +1,16 @@
-//! A store that may fail before a call took effect, or after it.
+//! A store that may fail before a call took effect, after it, or in the middle of a batch.
 //!
-//! The store works on a runtime of its own, and the simulation stands still meanwhile: its clock would
-//! run ahead of a store that works in another thread.
+//! The store in memory does its work at once. SQLite works on a runtime of its own, and the simulation stands
+//! still meanwhile: its clock would run ahead of a store that works in another thread.
 
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 
 use asl::branch::EventRef;
 use asl::data::timestamp::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::adapters::sqlite::SqliteStore;
+use engine::adapters::sqlite::{Location, SqliteStore};
+use engine::cli::replay::recording::What;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
 use engine::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
@@ -20,23 +20,49 @@ use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
     StoredBranch, Verdict,
 };
-use tokio::runtime::Handle;
+use futures::FutureExt;
+use tokio::runtime::{Builder, Runtime};
 
 use super::clock::SimulatedClock;
 use super::connector::Ledger;
+use super::memory_store::MemoryStore;
 use super::node::Node;
+use super::notes;
+
+/// Where SQLite works.
+static ELSEWHERE: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
+
+/// Both halves of a store.
+pub trait Both: Store + Catalog {}
+impl<T: Store + Catalog> Both for T {}
+
+/// What keeps the executions of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backing {
+    Memory,
+    Sqlite,
+}
 
 /// The store behind all engines of a run.
 #[derive(Clone)]
 pub struct Database {
-    store: SqliteStore,
-    runtime: Handle,
+    store: Arc<dyn Both>,
+    backing: Backing,
     clock: Arc<SimulatedClock>,
 }
 
 impl Database {
-    pub fn new(store: SqliteStore, runtime: Handle, clock: Arc<SimulatedClock>) -> Self {
-        Database { store, runtime, clock }
+    pub fn new(backing: Backing, history_events_max: u64, clock: Arc<SimulatedClock>) -> Self {
+        let store: Arc<dyn Both> = match backing {
+            Backing::Memory => Arc::new(MemoryStore::new(1, history_events_max, clock.clone())),
+            Backing::Sqlite => {
+                let for_store = Arc::new(clock.for_store());
+                let open = SqliteStore::open(Location::Memory, history_events_max, for_store);
+                Arc::new(elsewhere(open).unwrap())
+            }
+        };
+        Database { store, backing, clock }
     }
 
     /// Does it while everything else stands still.
@@ -44,14 +70,22 @@ impl Database {
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
-        W: FnOnce(SqliteStore) -> F,
+        W: FnOnce(Arc<dyn Both>) -> F,
     {
         self.clock.now();
-        let (tell, told) = mpsc::channel();
         let work = work(self.store.clone());
-        self.runtime.spawn(async move { tell.send(work.await) });
-        told.recv().unwrap()
+        match self.backing {
+            Backing::Memory => work.now_or_never().expect("the store in memory never waits"),
+            Backing::Sqlite => elsewhere(work),
+        }
     }
+}
+
+/// Waits for work on the other runtime.
+fn elsewhere<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let (tell, told) = mpsc::channel();
+    ELSEWHERE.spawn(async move { tell.send(work.await) });
+    told.recv().unwrap()
 }
 
 /// What one engine sees of the store that it shares with others.
@@ -66,38 +100,64 @@ impl FaultyStore {
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
-        W: FnOnce(SqliteStore) -> F + Send,
+        W: FnOnce(Arc<dyn Both>) -> F + Send,
     {
         let fate = &self.node.fate;
         self.node.alive().await;
         fate.pause().await;
         if fate.strikes(|rates| rates.store_away) {
+            self.node.fault("the store is away");
             return Err(Error::Unavailable("simulated".to_owned()));
         }
         let answer = self.database.ask(work);
         fate.pause().await;
         self.node.alive().await;
         if fate.strikes(|rates| rates.answer_lost) {
+            self.node.fault("the answer of the store is lost");
             return Err(Error::Unavailable("the answer was lost".to_owned()));
         }
         answer
+    }
+
+    /// How much of a batch is committed: all but now and then.
+    fn tear(&self, batch: &mut Vec<Commit>) -> bool {
+        let fate = &self.node.fate;
+        let torn = batch.len() > 1 && fate.strikes(|rates| rates.torn);
+        if torn {
+            let first = fate.draw(|lottery| lottery.index(batch.len()));
+            drop(batch.drain(..first));
+            batch.truncate(1 + fate.draw(|lottery| lottery.index(batch.len())));
+            self.node.fault("a part of a batch is committed, and the answer is lost");
+        }
+        torn
     }
 }
 
 #[async_trait]
 impl Store for FaultyStore {
     async fn start(&self, execution: NewExecution) -> Result<Started, Error> {
-        self.ask(|db| async move { db.start(execution).await }).await
-    }
-
-    async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, Error> {
-        let ledger = self.ledger.clone();
+        let (id, name, node) = (execution.id.to_string(), execution.name.clone(), self.node.clone());
         self.ask(|db| async move {
-            let verdicts = db.commit(batch.clone()).await?;
-            ledger.committed(&batch, &verdicts);
-            Ok(verdicts)
+            let started = db.start(execution).await?;
+            node.note(|| What::Started { execution: id, name, outcome: format!("{started:?}") });
+            Ok(started)
         })
         .await
+    }
+
+    async fn commit(&self, mut batch: Vec<Commit>) -> Result<Vec<Verdict>, Error> {
+        let (ledger, node) = (self.ledger.clone(), self.node.clone());
+        let torn = self.tear(&mut batch);
+        let verdicts = self.ask(|db| async move {
+            let verdicts = db.commit(batch.clone()).await?;
+            ledger.committed(&batch, &verdicts);
+            for (commit, verdict) in batch.iter().zip(&verdicts) {
+                node.note(|| notes::committed(commit, verdict, false));
+            }
+            Ok(verdicts)
+        });
+        let verdicts = verdicts.await?;
+        if torn { Err(Error::Unavailable("a part was committed".to_owned())) } else { Ok(verdicts) }
     }
 
     async fn branches(&self, keys: &[BranchKey]) -> Result<Vec<Option<StoredBranch>>, Error> {
@@ -116,20 +176,49 @@ impl Store for FaultyStore {
     }
 
     async fn fail_fork(&self, key: &BranchKey, fence: Fence, decide: OnFailed) -> Result<Verdict, Error> {
-        let key = key.clone();
-        self.ask(move |db| async move { db.fail_fork(&key, fence, decide).await }).await
+        let (key, node) = (key.clone(), self.node.clone());
+        self.ask(move |db| async move {
+            let decided = Arc::new(Mutex::new(None));
+            let keeps = decided.clone();
+            let decide: OnFailed = Box::new(move |failed| {
+                let commit = decide(failed);
+                keeps.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&commit);
+                commit
+            });
+            let verdict = db.fail_fork(&key, fence, decide).await?;
+            if let Some(commit) = decided.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                node.note(|| notes::committed(&commit, &verdict, true));
+            }
+            Ok(verdict)
+        })
+        .await
     }
 
     async fn close(&self, execution: ExecutionId, decide: OnClose) -> Result<bool, Error> {
-        self.ask(move |db| async move { Store::close(&db, execution, decide).await }).await
+        let node = self.node.clone();
+        let decide: OnClose = Box::new(move |open| {
+            let last = decide(open)?;
+            let status = last.closing.status.as_str().to_owned();
+            node.note(|| What::Closed { execution: execution.to_string(), status });
+            Some(last)
+        });
+        self.ask(move |db| async move { db.close(execution, decide).await }).await
     }
 
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
-        self.ask(move |db| async move { db.claim_due(claim).await }).await
+        let node = self.node.clone();
+        self.ask(move |db| async move {
+            let claimed = db.claim_due(claim).await?;
+            for row in &claimed.rows {
+                node.note(|| notes::claimed(row));
+            }
+            Ok(claimed)
+        })
+        .await
     }
 
     async fn now(&self) -> Result<Timestamp, Error> {
-        self.ask(|db| async move { Store::now(&db).await }).await
+        self.ask(|db| async move { db.now().await }).await
     }
 
     async fn setting(&self, name: &str, initial: &[u8]) -> Result<Vec<u8>, Error> {

@@ -8,14 +8,15 @@ use asl::branch::Answer;
 use asl::definition::WorkflowType;
 use asl::limits::Limits;
 use engine::adapters::in_process::InProcess;
-use engine::adapters::sqlite::{Location, SqliteStore};
 use engine::arn::Home;
+use engine::cli::replay::recording::What;
 use engine::ids::{MachineId, RevisionId};
 use engine::ports::broker::{self, Broker, Family, Queue};
-use engine::ports::catalog::{Activity, Catalog, Machine, Revision};
+use engine::ports::catalog::{Activity, Machine, Revision};
 use engine::ports::clock::Clock;
 use engine::services::callbacks::TaskError;
 use engine::services::counted::Counted;
+use engine::services::door::Door;
 use engine::services::headers::Headers;
 use engine::services::outages::Outages;
 use engine::services::programs::Programs;
@@ -24,17 +25,17 @@ use engine::services::tokens::Tokens;
 use engine::services::watermarks::Watermarks;
 use engine::services::{Admission, Core, executor, express, scheduler, task_runner};
 use serde_json::json;
-use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::broker::FaultyBroker;
+use super::broker::{FaultyBroker, Placement};
 use super::clock::SimulatedClock;
 use super::connector::{FakeConnector, Ledger};
 use super::fate::Fate;
+use super::journal::Journal;
 use super::node::Node;
-use super::store::{Database, FaultyStore};
+use super::store::{Backing, Database, FaultyStore};
 use super::workflow::{Kind, Workflow};
 
 /// The activity that tasks may name.
@@ -44,13 +45,40 @@ const ENGINES: usize = 2;
 /// A caller gives a call up after this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a world is made from.
+pub struct Plan {
+    pub fate: Fate,
+    pub backing: Backing,
+    pub history_events_max: u64,
+    /// States that one transition may run through; drawn if it is not given.
+    pub fused_states_max: Option<u32>,
+    pub journal: Arc<Journal>,
+}
+
+impl Plan {
+    /// A world in memory that nobody takes notes of.
+    pub fn of(fate: Fate) -> Self {
+        Plan {
+            fate,
+            backing: Backing::Memory,
+            history_events_max: 25_000,
+            fused_states_max: None,
+            journal: Journal::closed(),
+        }
+    }
+}
+
 pub struct World {
     pub fate: Arc<Fate>,
     pub clock: Arc<SimulatedClock>,
     pub database: Database,
     pub ledger: Arc<Ledger>,
+    journal: Arc<Journal>,
     broker: Mutex<Arc<dyn Broker>>,
+    placement: Arc<Placement>,
     engines: Mutex<Vec<Engine>>,
+    /// How many engines there have been.
+    engines_begun: AtomicU32,
     history_events_max: u64,
     /// States that one transition may run through.
     fused_states_max: u32,
@@ -77,31 +105,31 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl World {
     /// With its engines; nobody answers tasks by token or polls for activities yet.
-    pub async fn new(fate: Fate, stores: &Handle, history_events_max: u64) -> Arc<Self> {
+    pub async fn new(plan: Plan) -> Arc<Self> {
+        let Plan { fate, backing, history_events_max, fused_states_max, journal } = plan;
         let clock = Arc::new(SimulatedClock::new());
-        let for_store = Arc::new(clock.for_store());
-        let (tell, told) = std::sync::mpsc::channel();
-        stores.spawn(async move {
-            tell.send(SqliteStore::open(Location::Memory, history_events_max, for_store).await)
-        });
-        let database = Database::new(told.recv().unwrap().unwrap(), stores.clone(), clock.clone());
+        let database = Database::new(backing, history_events_max, clock.clone());
         let activity = Activity { name: ACTIVITY.to_owned(), created_at: clock.now() };
         database.ask(|db| async move { db.create_activity(activity).await }).unwrap();
-        let fused_states_max = if fate.draw(|lottery| lottery.one_in(3)) { 20 } else { 1 };
+        let drawn = if fate.draw(|lottery| lottery.one_in(3)) { 20 } else { 1 };
+        let fused_states_max = fused_states_max.unwrap_or(drawn);
+        let width = if fate.draw(|lottery| lottery.one_in(3)) { 2 } else { 1 };
         let world = Arc::new(World {
             fused_states_max,
             fate: Arc::new(fate),
             ledger: Ledger::new(clock.clone()),
             clock,
             database,
+            journal,
             broker: Mutex::new(Arc::new(InProcess::new())),
+            placement: Arc::new(Placement::new(width)),
             engines: Mutex::default(),
+            engines_begun: AtomicU32::new(0),
             history_events_max,
             lost_engines: AtomicU32::new(0),
             blackouts: AtomicU32::new(0),
         });
-        let queues: Vec<Queue> = Family::ALL.iter().map(|family| Queue::of(*family, 0)).collect();
-        world.new_broker(&queues).await;
+        world.new_broker().await;
         for _ in 0..ENGINES {
             world.start_engine().await;
         }
@@ -128,9 +156,15 @@ impl World {
         self.blackouts.load(Ordering::Relaxed) > 0
     }
 
-    async fn new_broker(&self, queues: &[Queue]) {
+    /// All queues of a family.
+    fn queues(&self, family: Family) -> impl Iterator<Item = Queue> + use<> {
+        (0..self.placement.width()).map(move |shard| Queue::of(family, shard))
+    }
+
+    async fn new_broker(&self) {
         let fresh: Arc<dyn Broker> = Arc::new(InProcess::new());
-        fresh.declare(queues).await.unwrap();
+        let queues: Vec<Queue> = Family::ALL.into_iter().flat_map(|family| self.queues(family)).collect();
+        fresh.declare(&queues).await.unwrap();
         fresh.declare(&[Queue::tasks("fake"), Queue::activity(ACTIVITY)]).await.unwrap();
         *lock(&self.broker) = fresh;
     }
@@ -143,20 +177,23 @@ impl World {
     }
 
     async fn start_engine(&self) -> Arc<Core> {
-        let node = Node::new(self.fate.clone());
+        let number = self.engines_begun.fetch_add(1, Ordering::Relaxed);
+        let name = format!("engine-{number}");
+        let node = Node::new(name, self.fate.clone(), self.clock.clone(), self.journal.clone());
         let (near_timers, timers) = mpsc::unbounded_channel();
         let core = self.core(&node, near_timers);
         let broker = lock(&self.broker).clone();
         broker.declare(&[Queue::reply(&core.engine)]).await.unwrap();
         let mut services = Vec::new();
-        for queue in [Queue::of(Family::Standard, 0), Queue::of(Family::Results, 0)] {
+        for queue in self.queues(Family::Standard).chain(self.queues(Family::Results)) {
             let (core, stop) = (core.clone(), core.stopping.clone());
             services.push(keep(move || executor::run(core.clone(), queue.clone(), stop.clone())));
         }
         for family in [Family::Express, Family::Calls, Family::Inner] {
-            let (core, stop) = (core.clone(), core.stopping.clone());
-            let queue = Queue::of(family, 0);
-            services.push(keep(move || express::run(core.clone(), family, queue.clone(), stop.clone())));
+            for queue in self.queues(family) {
+                let (core, stop) = (core.clone(), core.stopping.clone());
+                services.push(keep(move || express::run(core.clone(), family, queue.clone(), stop.clone())));
+            }
         }
         let (replies, tasks, stop) = (core.clone(), core.clone(), core.stopping.clone());
         services.push(keep(move || express::run_replies(replies.clone(), replies.stopping.clone())));
@@ -176,7 +213,12 @@ impl World {
         Arc::new(Core {
             store: store.clone(),
             catalog: store,
-            broker: Arc::new(FaultyBroker { inner, node: node.clone(), ledger: ledger.clone() }),
+            broker: Arc::new(FaultyBroker {
+                inner,
+                node: node.clone(),
+                ledger: ledger.clone(),
+                placement: self.placement.clone(),
+            }),
             clock: self.clock.clone(),
             home: Home::default(),
             limits: Limits {
@@ -190,11 +232,12 @@ impl World {
             headers: Headers::default(),
             tokens: Tokens::new([7; 32]),
             engine: self.fate.draw(|lottery| lottery.below(u64::MAX)).to_string(),
-            shards: Shards::new(1),
+            shards: Shards::new(self.placement.width()),
             near_timers,
             cancelled: broadcast::channel(64).0,
             closed: broadcast::channel(64).0,
             stopping: CancellationToken::new(),
+            door: Door::default(),
             open_executions: Counted::default(),
             express_waiting: Counted::default(),
             ended_forks: engine::services::express::EndedForks::default(),
@@ -222,11 +265,11 @@ impl World {
 
     /// Everything dies but the store; then all begins again.
     async fn black_out(&self) {
+        self.journal.note(&self.clock, "", || What::Crashed);
         let dead = lock(&self.engines).len();
         lock(&self.engines).iter().for_each(Engine::kill);
         tokio::time::sleep(self.fate.milliseconds(3_000)).await;
-        let queues: Vec<Queue> = Family::ALL.iter().map(|family| Queue::of(*family, 0)).collect();
-        self.new_broker(&queues).await;
+        self.new_broker().await;
         for _ in 0..ENGINES {
             self.start_engine().await;
         }

@@ -1,7 +1,8 @@
 //! A schema for each test in one database, dropped however the test ends: making and dropping whole databases
 //! would have the server write out everything each time.
 //!
-//! The server is that of `WARREN_TEST_DATABASE_URL`, else the local one.
+//! The server is that of `WARREN_TEST_DATABASE_URL`, else the local one. The database `warren_test` is made
+//! there if it is missing, and stays: transactions of other databases do not hold up what histories show.
 
 use engine::adapters::postgres::{PostgresConfig, PostgresStore};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -13,9 +14,33 @@ fn server() -> String {
         .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned())
 }
 
+/// The name of the database that tests share.
+const DATABASE: &str = "warren_test";
+
+/// The server's URL with another database.
+fn shared() -> String {
+    let server = server();
+    let (base, parameters) = server.split_once('?').unwrap_or((&server, ""));
+    let (base, _) = base.rsplit_once('/').unwrap();
+    format!("{base}/{DATABASE}?{parameters}")
+}
+
+async fn connect(url: &str) -> Result<PgConnection, sqlx::Error> {
+    url.parse::<PgConnectOptions>().unwrap().connect().await
+}
+
 /// Runs a statement outside of any test's schema.
 async fn run(statement: String) {
-    let mut connection = server().parse::<PgConnectOptions>().unwrap().connect().await.unwrap();
+    let mut connection = match connect(&shared()).await {
+        Ok(connection) => connection,
+        Err(_) => {
+            // Of several tests that find it missing, one makes it.
+            let mut server = connect(&server()).await.unwrap();
+            let made = server.execute(AssertSqlSafe(format!("CREATE DATABASE {DATABASE}"))).await;
+            tracing::debug!(?made, "the database of the tests");
+            connect(&shared()).await.unwrap()
+        }
+    };
     connection.execute(AssertSqlSafe(statement)).await.unwrap();
     connection.close().await.unwrap();
 }
@@ -58,13 +83,11 @@ impl TestDatabase {
 
     /// A connection of the test's own.
     pub async fn connect(&self) -> PgConnection {
-        self.url().parse::<PgConnectOptions>().unwrap().connect().await.unwrap()
+        connect(&self.url()).await.unwrap()
     }
 
     fn url(&self) -> String {
-        let server = server();
-        let separator = if server.contains('?') { '&' } else { '?' };
-        format!("{server}{separator}options[search_path]={}", self.name)
+        format!("{}&options[search_path]={}", shared(), self.name)
     }
 }
 

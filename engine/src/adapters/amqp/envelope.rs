@@ -200,3 +200,69 @@ fn integer(value: &AMQPValue) -> Option<i64> {
 pub(super) fn is_reply(queue: &Queue) -> bool {
     queue.as_str().starts_with("reply.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrived(headers: &[(&str, AMQPValue)], redelivered: bool) -> Arrived {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert((*name).into(), value.clone());
+        }
+        let properties = BasicProperties::default().with_headers(table);
+        Arrived { properties, body: Bytes::new(), redelivered }
+    }
+
+    #[test]
+    fn a_message_of_a_stranger_is_taken_as_it_is() {
+        let text = AMQPValue::LongString("Sour.Milk".into());
+        let headers =
+            [("error", text.clone()), ("count", AMQPValue::LongInt(3)), ("x-first-death-queue", text)];
+        let delivery = Names::new("warren.".to_owned()).open(7, &arrived(&headers, false));
+        assert_eq!((delivery.id.as_str(), delivery.reply_to, delivery.redeliveries), ("", None, 0));
+        assert_eq!(delivery.headers, Headers::from([("error".to_owned(), "Sour.Milk".to_owned())]));
+    }
+
+    #[test]
+    fn redeliveries_are_counted_however_the_broker_does() {
+        let count = |name, count| [(name, AMQPValue::LongLongInt(count))];
+        let cases = [
+            (arrived(&[], false), 0),
+            (arrived(&[], true), 1),
+            (arrived(&count("x-delivery-count", 4), true), 4),
+            (arrived(&count("x-acquired-count", 2), false), 2),
+            (arrived(&count("x-delivery-count", 0), true), 1),
+        ];
+        for (arrived, expected) in cases {
+            assert_eq!(arrived.redeliveries(), expected, "{arrived:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_corrects_what_is_left_of_a_delay_only_a_little() {
+        let left = |due_in, left| {
+            let due = AMQPValue::LongLongInt(now_milliseconds() + due_in);
+            arrived(&[(DUE_HEADER, due), (LEFT_HEADER, AMQPValue::LongLongInt(left))], false).left()
+        };
+        assert_eq!(left(0, 0), None);
+        assert_eq!(left(-5_000, 900), None);
+        assert_eq!(left(3_600_000, 5_000), Some(Duration::from_secs(5)));
+        assert_eq!(left(-3_600_000, 5_000), Some(Duration::from_secs(4)));
+        let on_time = left(4_500, 5_000).unwrap();
+        assert!((4_000..=4_500).contains(&on_time.as_millis()), "{on_time:?}");
+    }
+
+    #[test]
+    fn a_delayed_publication_goes_to_its_largest_rung_and_says_what_is_left() {
+        let names = Names::new("warren.".to_owned());
+        let publication = Publication::new(Queue::named("orders"), "1".to_owned(), Bytes::new());
+        let delay = Some(Duration::from_millis(1_700));
+        let envelope = names.seal(Publication { delay, ..publication.clone() });
+        assert_eq!(envelope.exchange.as_str(), "warren.delay.1000");
+        assert_eq!(envelope.routing_key.as_str(), "warren.orders");
+        let headers = envelope.properties.headers().clone().unwrap();
+        assert_eq!(headers.inner().get(LEFT_HEADER), Some(&AMQPValue::LongLongInt(700)));
+        assert!(names.seal(publication).properties.headers().is_none());
+    }
+}

@@ -93,7 +93,6 @@ impl Lane {
         let mut looks = interval(LOOK_EVERY);
         loop {
             tokio::select! {
-                biased;
                 resolved = drained(&mut flight), if !flight.is_empty() => {
                     let returned = ledger.resolve(resolved);
                     returned.iter().for_each(|key| self.topology.forget(&self.names.stripped(key.as_str())));

@@ -125,3 +125,71 @@ impl Ledger {
         self.open.keys().next().copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lapin::BasicProperties;
+    use lapin::message::Delivery;
+
+    use super::super::batch::Batch;
+    use super::*;
+
+    fn returned(number: u64) -> BasicReturnMessage {
+        let mut delivery = Delivery::mock(0, "".into(), key(number), false, Vec::new());
+        delivery.properties = BasicProperties::default().with_message_id("id".into());
+        BasicReturnMessage { delivery, reply_code: 312, reply_text: "NO_ROUTE".into() }
+    }
+
+    fn key(number: u64) -> ShortString {
+        format!("queue.{number}").into()
+    }
+
+    /// Messages 1 to 4 are on their way; each step tells which are acknowledged, each with the return of
+    /// which.
+    fn check(steps: &[&[(u64, Option<u64>)]], expected: [Outcome; 4]) {
+        let batch = Batch::of(4);
+        let mut ledger = Ledger::default();
+        for number in 1..=4 {
+            let ticket = Arc::clone(&batch).ticket(usize::try_from(number).unwrap() - 1);
+            assert!(ticket.is_sent());
+            assert_eq!(ledger.enter(ticket, key(number), "id".into()), number);
+        }
+        for step in steps {
+            let ack = |(number, brought): &(u64, Option<u64>)| {
+                (*number, Ok(Confirmation::Ack(brought.map(returned))))
+            };
+            ledger.resolve(step.iter().map(ack).collect());
+        }
+        assert_eq!(batch.close(), expected, "{steps:?}");
+    }
+
+    #[test]
+    fn a_return_belongs_to_the_message_it_names() {
+        use Outcome::{Confirmed, InDoubt, Returned};
+        check(
+            &[&[(1, None), (2, Some(2)), (3, None), (4, None)]],
+            [Confirmed, Returned, Confirmed, Confirmed],
+        );
+        // Brought by another that is resolved with it, or before it.
+        check(
+            &[&[(2, None), (1, Some(2)), (3, None), (4, None)]],
+            [Confirmed, Returned, Confirmed, Confirmed],
+        );
+        check(
+            &[&[(1, Some(4))], &[(4, None)], &[(2, None), (3, None)]],
+            [Confirmed, Confirmed, Confirmed, Returned],
+        );
+        // Each brings the other's.
+        check(&[&[(3, Some(2))], &[(2, Some(3))], &[(1, None)]], [Confirmed, Returned, Returned, InDoubt]);
+    }
+
+    #[test]
+    fn who_brings_a_return_is_decided_when_all_before_it_are() {
+        use Outcome::{Confirmed, InDoubt, Returned};
+        check(&[&[(3, Some(4))]], [InDoubt, InDoubt, InDoubt, InDoubt]);
+        check(&[&[(3, Some(4))], &[(1, None), (2, None)]], [Confirmed, Confirmed, Confirmed, InDoubt]);
+        check(&[&[(3, Some(1))], &[(1, None), (2, None)]], [Returned, Confirmed, Confirmed, InDoubt]);
+    }
+}

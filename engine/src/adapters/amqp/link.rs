@@ -30,6 +30,9 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 /// How often a connection is looked at that told nothing of its end.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// The first that dead-letters at least once.
+const OLDEST_VERSION: (u32, u32, u32) = (3, 10, 0);
+
 /// What a connection is for. Two, because a broker that is out of memory stops reading from those that
 /// publish, and acknowledgements must still get through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,9 +144,15 @@ impl Link {
             let reason = match self.establish().await {
                 Ok(session) => {
                     tracing::info!(connection = %self.name, "connected to the broker");
-                    (back_off, is_known_away) = (BACK_OFF_MIN, false);
+                    is_known_away = false;
                     self.state.send_replace(State::Up(Arc::clone(&session)));
-                    self.watch(&session).await
+                    let begin = Instant::now();
+                    let reason = self.watch(&session).await;
+                    // A broker that drops us at once is given time as if it had not let us in.
+                    if begin.elapsed() > BACK_OFF_MAX {
+                        back_off = BACK_OFF_MIN;
+                    }
+                    reason
                 }
                 Err(reason) => reason,
             };
@@ -160,6 +169,9 @@ impl Link {
 
     async fn establish(&self) -> Result<Arc<Session>, String> {
         let server = timeout(DIAL_WITHIN, greeting::server(&self.uri)).await.map_err(|_| timed_out())??;
+        if server.version < OLDEST_VERSION {
+            tracing::warn!(?server, "a broker before 3.10 may lose delayed messages when it crashes");
+        }
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         let dialled = timeout(DIAL_WITHIN, dial(&self.uri, &self.name)).await.map_err(|_| timed_out())?;
         let session = Arc::new(Session { connection: dialled.map_err(|error| error.to_string())? });
@@ -171,7 +183,8 @@ impl Link {
         };
         match timeout(SET_UP_WITHIN, set_up).await {
             Ok(Ok(())) => Ok(session),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(Error::Unavailable(reason))) => Err(reason),
+            Ok(Err(error @ Error::Cancelled)) => Err(error.to_string()),
             Err(_) => Err("declaring the queues took too long".to_owned()),
         }
     }

@@ -188,7 +188,7 @@ impl Desk {
     fn acknowledge(&self, unsettled: &mut BTreeMap<u64, Held>, done: BTreeSet<u64>) -> Result<(), Error> {
         let oldest = unsettled.keys().zip(&done).take_while(|(tag, done)| tag == done);
         let (count, last) = oldest.fold((0, 0), |(count, _), (tag, _)| (count + 1, *tag));
-        unsettled.retain(|tag, _| !done.contains(tag));
+        done.iter().for_each(|tag| drop(unsettled.remove(tag)));
         if count > 0 {
             queued(self.channel.basic_ack(last, BasicAckOptions { multiple: count > 1 }))?;
         }

@@ -80,19 +80,19 @@ impl Topology {
     /// forgotten: the others must not go without a connection for it.
     pub(super) async fn declare_again(&self, session: &Session) -> Result<(), Error> {
         let queues: Vec<Queue> = self.lock().iter().cloned().collect();
-        self.lock().clear();
-        let mut declared = BTreeSet::new();
+        let mut channel = session.channel().await.map_err(unavailable)?;
         for queue in queues {
-            match self.declare(session, std::slice::from_ref(&queue)).await {
-                Ok(()) => drop(declared.insert(queue)),
-                Err(error) if session.is_up() => tracing::error!(%queue, %error, "a queue is missing"),
-                Err(error) => {
-                    self.lock().append(&mut declared);
-                    self.lock().insert(queue);
-                    return Err(error);
-                }
+            let Err(error) = self.declare_queue(&channel, &queue).await else { continue };
+            // The broker may not have noticed yet that the connection before this one is gone, and keep the
+            // reply queue for it: without it this connection is of no use.
+            if !session.is_up() || is_reply(&queue) {
+                return Err(error);
             }
+            tracing::error!(%queue, %error, "a queue is missing");
+            self.forget(&queue);
+            channel = session.channel().await.map_err(unavailable)?;
         }
+        let _ = channel.close(200, "OK".into()).await;
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl Topology {
     }
 
     /// Makes sure of one queue on this channel, which a failure closes.
-    pub(super) async fn declare_queue(&self, channel: &Channel, queue: &Queue) -> Result<(), Error> {
+    async fn declare_queue(&self, channel: &Channel, queue: &Queue) -> Result<(), Error> {
         let name = self.names.of(queue);
         if is_reply(queue) {
             // Without `auto_delete`: answers wait while their consumer is replaced.

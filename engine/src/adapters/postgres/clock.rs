@@ -24,7 +24,7 @@ pub(super) struct DatabaseClock {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Database time minus steady time: the best sample of the window before, and of this one.
+    /// Database time minus steady time, in microseconds: the best sample of the window before, and of this one.
     settled: Option<i64>,
     gathering: Option<i64>,
     window_began: Option<Instant>,
@@ -40,7 +40,7 @@ impl DatabaseClock {
     /// Takes note of a time that an answer of the database carried.
     pub(super) fn observe(&self, time: Timestamp) {
         let now = Instant::now();
-        let offset = time.milliseconds().saturating_sub(self.steady(now));
+        let offset = time.milliseconds().saturating_mul(1000).saturating_sub(self.steady_microseconds(now));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.settled.is_none() && state.gathering.is_none() {
             // What was told before was this machine's own guess.
@@ -53,17 +53,18 @@ impl DatabaseClock {
         state.gathering = state.gathering.max(Some(offset));
     }
 
-    fn steady(&self, now: Instant) -> i64 {
-        i64::try_from(now.duration_since(self.began).as_millis()).unwrap_or(i64::MAX)
+    /// Finer than what is told: rounding must not put this clock ahead.
+    fn steady_microseconds(&self, now: Instant) -> i64 {
+        i64::try_from(now.duration_since(self.began).as_micros()).unwrap_or(i64::MAX)
     }
 }
 
 impl Clock for DatabaseClock {
     fn now(&self) -> Timestamp {
-        let steady = self.steady(Instant::now());
+        let steady = self.steady_microseconds(Instant::now());
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let time = match state.settled.max(state.gathering) {
-            Some(offset) => steady.saturating_add(offset),
+            Some(offset) => steady.saturating_add(offset).div_euclid(1000),
             // The database was never reached; this machine's time is the best guess.
             None => of_this_machine(),
         };

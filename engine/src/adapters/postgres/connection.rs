@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::PostgresConfig;
 use super::failure::Fault;
+use super::promptly::send_promptly;
 use crate::ports::store::Error;
 
 /// How long an attempt to connect may take.
@@ -30,11 +31,12 @@ const IDLE_SECONDS_UNASKED: Duration = Duration::from_secs(2);
 pub(super) const ANSWER_SECONDS_MAX: Duration = Duration::from_secs(30);
 
 /// What every session is set to. Statements are keyed, so a plan that reads a whole table is never wanted, not
-/// even one that was made while the table was small; and none is worth compiling.
-const SESSION: [(&str, &str); 7] = [
+/// even one that was made while the table was small; none is worth making anew for its values, or compiling.
+const SESSION: [(&str, &str); 8] = [
     ("statement_timeout", "10s"),
     ("lock_timeout", "2s"),
     ("idle_in_transaction_session_timeout", "5s"),
+    ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
@@ -133,7 +135,12 @@ impl Connections {
             Err(_) => Err(Fault::Unknown("the database does not answer".to_owned())),
         };
         match &connected {
-            Ok(_) => self.presence.found(),
+            Ok(_) => {
+                if self.options.get_socket().is_none() {
+                    send_promptly(self.options.get_port());
+                }
+                self.presence.found();
+            }
             Err(Fault::Unknown(why) | Fault::Again(why) | Fault::Lasting(why)) => self.presence.lost(why),
         }
         connected

@@ -24,11 +24,22 @@ use crate::ports::store::{BranchKey, EventIds};
 const SETTLE_SECONDS_MAX: Duration = Duration::from_secs(3);
 const SETTLE_PAUSE: Duration = Duration::from_millis(5);
 
+/// The oldest transaction that may still commit here. One that is known to work in another database of the
+/// server does not count; what is not known, does.
+macro_rules! oldest_open {
+    () => {
+        "(SELECT coalesce(min(t.xid::text::bigint), pg_snapshot_xmax(pg_current_snapshot())::text::bigint) \
+         FROM pg_snapshot_xip(pg_current_snapshot()) AS t(xid) WHERE NOT EXISTS (\
+         SELECT FROM pg_stat_activity a WHERE a.backend_xid = t.xid::xid AND a.datname <> current_database()))"
+    };
+}
 /// The rows of execution $1 that have an order for good.
 macro_rules! certain {
     () => {
         concat!(
-            "FROM history h WHERE h.execution = $1 AND (h.pos < pg_snapshot_xmin(pg_current_snapshot())::text::bigint << ",
+            "FROM history h WHERE h.execution = $1 AND (h.pos < ",
+            oldest_open!(),
+            " << ",
             place_bits!(),
             " OR (SELECT x.status <> 0 FROM executions x WHERE x.id = $1)) "
         )
@@ -49,10 +60,12 @@ macro_rules! numbered {
 /// Waits until all transactions have ended that are open now, but not for long; not at all for an execution
 /// that is closed.
 pub(super) async fn settle(connection: &mut PgConnection, execution: ExecutionId) -> Result<(), Fault> {
-    const OPEN: &str = "
-        SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-               pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-               coalesce((SELECT status <> 0 FROM executions WHERE id = $1), true)";
+    const OPEN: &str = concat!(
+        "SELECT ",
+        oldest_open!(),
+        ", pg_snapshot_xmax(pg_current_snapshot())::text::bigint, ",
+        "coalesce((SELECT status <> 0 FROM executions WHERE id = $1), true)"
+    );
     let mut next = None;
     let began = Instant::now();
     while began.elapsed() < SETTLE_SECONDS_MAX {

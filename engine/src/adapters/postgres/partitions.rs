@@ -108,7 +108,10 @@ fn is_in_the_way(error: &sqlx::Error) -> bool {
 }
 
 async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool, Fault> {
-    let row = query("SELECT to_regclass($1) IS NOT NULL").bind(name).fetch_one(connection).await?;
+    // From the table: the server's cache may not know yet what was made while the lock was waited for.
+    const EXISTS: &str =
+        "SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1 AND pg_table_is_visible(oid))";
+    let row = query(EXISTS).bind(name).fetch_one(connection).await?;
     Ok(row.try_get(0)?)
 }
 

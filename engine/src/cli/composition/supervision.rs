@@ -64,37 +64,44 @@ impl BackOff {
 /// Which services are down.
 #[derive(Debug, Default)]
 pub struct Standing {
-    down: Mutex<BTreeSet<String>>,
+    down: Mutex<Down>,
+}
+
+#[derive(Debug, Default)]
+struct Down {
+    queues: BTreeSet<String>,
+    /// Whether one of them has stood and fallen, or could not begin.
+    told: bool,
 }
 
 impl Standing {
     /// The queues that nobody here consumes from at the moment, though somebody should.
     pub fn down(&self) -> Vec<String> {
-        self.lock().iter().cloned().collect()
+        self.lock().queues.iter().cloned().collect()
     }
 
     fn expect(&self, name: &str) {
-        self.lock().insert(name.to_owned());
+        self.lock().queues.insert(name.to_owned());
     }
 
     fn falls(&self, name: &str, reason: &str) {
         let mut down = self.lock();
-        if down.is_empty() {
+        if !std::mem::replace(&mut down.told, true) {
             tracing::warn!(
                 "lost the consumer of {name}: {reason}; trying again until all consumers are back"
             );
         }
-        down.insert(name.to_owned());
+        down.queues.insert(name.to_owned());
     }
 
     fn stands(&self, name: &str) {
         let mut down = self.lock();
-        if down.remove(name) && down.is_empty() {
-            tracing::info!("all consumers are there");
+        if down.queues.remove(name) && down.queues.is_empty() && std::mem::take(&mut down.told) {
+            tracing::info!("all consumers are back");
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Down> {
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

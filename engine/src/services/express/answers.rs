@@ -12,9 +12,12 @@ use crate::ports::broker::{Delivery, Publication, Queue};
 #[derive(Default)]
 pub(super) struct Answers {
     /// Ends of branches by where they go; the id is that of the first.
-    ends: BTreeMap<(Queue, Option<String>), (String, Vec<(BranchPath, BranchEnd)>)>,
+    ends: BTreeMap<(Queue, Option<String>), Ends>,
     others: Vec<Publication>,
 }
+
+/// Ends of branches, and the id of the message that tells them.
+type Ends = (String, Vec<(BranchPath, BranchEnd)>);
 
 impl Answers {
     /// The answer to a delivery, if anybody waits for one.

@@ -1,6 +1,7 @@
 //! Transitions that need an answer: a task, or children. Their delivery is held until it is in.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use asl::branch::{
@@ -21,6 +22,8 @@ use crate::services::functions::{Reply, request_of};
 
 /// Children of one fork that are out at a time where the definition says nothing.
 const WINDOW: u32 = 100;
+/// Messages of children that have ended, taken in one go.
+const TAKEN_MAX: usize = 256;
 /// Children that run within the hop before others get a turn.
 const CHILDREN_AT_ONCE: usize = 64;
 
@@ -32,6 +35,13 @@ pub(super) enum Held {
     TimedOut,
     /// A part of a synchronous execution was lost with its engine.
     Lost,
+}
+
+impl Held {
+    /// Whether all children have ended well.
+    fn is_join(&self) -> bool {
+        matches!(self, Held::Event(event) if matches!(**event, Event::BranchesJoined { .. }))
+    }
 }
 
 /// What came for a task that is out.
@@ -204,47 +214,70 @@ impl Turn {
         let mut waiting: VecDeque<(u32, Branch)> = (0..).zip(fork.children).collect();
         let window = usize::try_from(fork.window.min(WINDOW)).unwrap_or(1).min(size);
         self.send_children(&mut waiting, window, &id).await?;
-        let mut outputs = BTreeMap::new();
+        let (mut outputs, mut came) = (BTreeMap::new(), Vec::new());
         loop {
             let left = Duration::from_millis(self.core.milliseconds_until(self.message.deadline));
-            let Ok(Some(delivery)) = tokio::time::timeout(left, expected.answers.recv()).await else {
+            // All that has come meanwhile makes room together: its places are filled by one publication.
+            let taken = tokio::time::timeout(left, expected.answers.recv_many(&mut came, TAKEN_MAX)).await;
+            if taken.unwrap_or(0) == 0 {
                 return Ok(Held::TimedOut);
-            };
-            let ends = match decode::<ExpressResult>(&delivery.body) {
-                Ok(ExpressResult::Branch(path, end)) => vec![(path, end)],
-                Ok(ExpressResult::Branches(ends)) => ends,
-                Ok(ExpressResult::Lost) => return Ok(Held::Lost),
-                Ok(ExpressResult::Failed(failure)) => {
-                    let last = self.message.value.last.clone();
-                    let Some(last) = last else { return Ok(Held::Lost) };
-                    self.fork_is_over(&expected, seq);
-                    let event = Event::BranchFailed { failure, last, aborted: Vec::new(), events: 0 };
-                    return Ok(Held::Event(Box::new(event)));
-                }
-                Ok(_) | Err(_) => continue,
-            };
+            }
             let mut room = 0;
-            for (path, end) in ends {
-                let Some(place) = path.place() else { continue };
-                match end.result {
-                    BranchResult::Failed(failure) => {
-                        self.fork_is_over(&expected, seq);
-                        self.core.cancel(format!("{}/{}.", self.message.execution.id, self.message.path));
-                        return Ok(Held::Event(failed(failure, end.last_inner)));
+            for delivery in came.drain(..) {
+                match self.gather(&mut outputs, size, &delivery) {
+                    ControlFlow::Continue(more) => room += more,
+                    ControlFlow::Break(held) => {
+                        if !held.is_join() {
+                            self.fork_is_over(&expected, seq);
+                        }
+                        return Ok(held);
                     }
-                    // A copy of a child may end twice; the map keeps one.
-                    BranchResult::Succeeded(output) => {
-                        room += usize::from(outputs.insert(place.index, output).is_none());
-                    }
-                }
-                if outputs.len() == size {
-                    let outputs = outputs.into_values().collect();
-                    let event = Event::BranchesJoined { outputs, last: end.last, events: 0 };
-                    return Ok(Held::Event(Box::new(event)));
                 }
             }
             self.send_children(&mut waiting, room, &id).await?;
         }
+    }
+
+    /// Takes what a message says of children that have ended: how many places are free, or how the fork ends.
+    fn gather(
+        &self,
+        outputs: &mut BTreeMap<u32, serde_json::Value>,
+        size: usize,
+        delivery: &Delivery,
+    ) -> ControlFlow<Held, usize> {
+        let ends = match decode::<ExpressResult>(&delivery.body) {
+            Ok(ExpressResult::Branch(path, end)) => vec![(path, end)],
+            Ok(ExpressResult::Branches(ends)) => ends,
+            Ok(ExpressResult::Lost) => return ControlFlow::Break(Held::Lost),
+            Ok(ExpressResult::Failed(failure)) => {
+                let Some(last) = self.message.value.last.clone() else {
+                    return ControlFlow::Break(Held::Lost);
+                };
+                let event = Event::BranchFailed { failure, last, aborted: Vec::new(), events: 0 };
+                return ControlFlow::Break(Held::Event(Box::new(event)));
+            }
+            Ok(ExpressResult::Succeeded(_) | ExpressResult::TimedOut) | Err(_) => Vec::new(),
+        };
+        let mut room = 0;
+        for (path, end) in ends {
+            let Some(place) = path.place() else { continue };
+            match end.result {
+                BranchResult::Failed(failure) => {
+                    self.core.cancel(format!("{}/{}.", self.message.execution.id, self.message.path));
+                    return ControlFlow::Break(Held::Event(failed(failure, end.last_inner)));
+                }
+                // A copy of a child may end twice; the map keeps one.
+                BranchResult::Succeeded(output) => {
+                    room += usize::from(outputs.insert(place.index, output).is_none());
+                }
+            }
+            if outputs.len() == size {
+                let outputs = std::mem::take(outputs).into_values().collect();
+                let event = Event::BranchesJoined { outputs, last: end.last, events: 0 };
+                return ControlFlow::Break(Held::Event(Box::new(event)));
+            }
+        }
+        ControlFlow::Continue(room)
     }
 
     /// What is left of the children is dropped, unless a copy of this fork waits for them here.

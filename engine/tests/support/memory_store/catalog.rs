@@ -1,0 +1,185 @@
+//! The reading half.
+
+use asl::branch::EventRef;
+use async_trait::async_trait;
+use engine::ids::{ExecutionId, MachineId, RevisionId};
+use engine::ports::catalog::{
+    Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
+};
+use engine::ports::store::Error;
+
+use super::{BranchPath, MemoryStore};
+
+/// The first `limit` items, and the name of the last of them if there are more.
+fn page<T>(mut items: Vec<(String, T)>, limit: u32) -> Page<T> {
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more).map(|(name, _)| name.clone());
+    Page { items: items.into_iter().map(|(_, item)| item).collect(), next }
+}
+
+fn after(from: Option<&str>) -> Result<u64, Error> {
+    let unreadable = |_| Error::Corrupt("the place to go on from cannot be read".to_owned());
+    from.map_or(Ok(0), |from| from.parse().map_err(unreadable))
+}
+
+fn numbered<T: Clone>((made, item): (&u64, &T)) -> (String, T) {
+    (made.to_string(), item.clone())
+}
+
+#[async_trait]
+impl Catalog for MemoryStore {
+    async fn create_machine(&self, machine: Machine) -> Result<Created<Machine>, Error> {
+        let mut state = self.state();
+        if let Some(taken) = state.machines.values().find(|taken| taken.name == machine.name) {
+            return Ok(Created::Exists(taken.clone()));
+        }
+        state.made += 1;
+        let made = state.made;
+        state.revisions.insert(machine.revision.id, machine.revision.clone());
+        state.machines.insert(made, machine);
+        Ok(Created::New)
+    }
+
+    async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error> {
+        let mut state = self.state();
+        let found = state.machines.values_mut().find(|found| found.id == machine);
+        let Some(found) = found else { return Ok(false) };
+        found.revision = revision.clone();
+        state.revisions.insert(revision.id, revision);
+        Ok(true)
+    }
+
+    async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error> {
+        let machines = &mut self.state().machines;
+        let before = machines.len();
+        machines.retain(|_, found| found.id != machine);
+        Ok(machines.len() < before)
+    }
+
+    async fn machine(&self, name: &str) -> Result<Option<Machine>, Error> {
+        Ok(self.state().machines.values().find(|machine| machine.name == name).cloned())
+    }
+
+    async fn revision(&self, id: RevisionId) -> Result<Option<Revision>, Error> {
+        Ok(self.state().revisions.get(&id).cloned())
+    }
+
+    async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
+        let after = after(from)?;
+        Ok(page(self.state().machines.range(after + 1..).map(numbered).collect(), limit))
+    }
+
+    async fn create_activity(&self, activity: Activity) -> Result<Activity, Error> {
+        let mut state = self.state();
+        if let Some(there) = state.activities.values().find(|there| there.name == activity.name) {
+            return Ok(there.clone());
+        }
+        state.made += 1;
+        let made = state.made;
+        state.activities.insert(made, activity.clone());
+        Ok(activity)
+    }
+
+    async fn delete_activity(&self, name: &str) -> Result<bool, Error> {
+        let activities = &mut self.state().activities;
+        let before = activities.len();
+        activities.retain(|_, activity| activity.name != name);
+        Ok(activities.len() < before)
+    }
+
+    async fn activity(&self, name: &str) -> Result<Option<Activity>, Error> {
+        Ok(self.state().activities.values().find(|activity| activity.name == name).cloned())
+    }
+
+    async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {
+        let after = after(from)?;
+        Ok(page(self.state().activities.range(after + 1..).map(numbered).collect(), limit))
+    }
+
+    async fn execution(&self, machine_name: &str, name: &str) -> Result<Option<Execution>, Error> {
+        let state = self.state();
+        let all = state.executions.values().map(|record| &record.execution);
+        let named = all.filter(|found| found.machine_name == machine_name && found.name == name);
+        // A machine made again under its old name may have used a name again: the newest counts.
+        Ok(named.max_by_key(|found| (found.started_at, found.id)).cloned())
+    }
+
+    async fn execution_by_id(&self, id: ExecutionId) -> Result<Option<Execution>, Error> {
+        Ok(self.state().executions.get(&id).map(|record| record.execution.clone()))
+    }
+
+    async fn ends(&self, id: ExecutionId) -> Result<Option<Ends>, Error> {
+        let state = self.state();
+        let Some(record) = state.executions.get(&id) else { return Ok(None) };
+        let root = BranchPath::root();
+        let rows = record.history.range((root.clone(), 0)..=(root, u32::MAX));
+        let mut bodies = rows.map(|(_, entry)| entry.body.clone());
+        let Some(first) = bodies.next() else { return Ok(None) };
+        let last = bodies.next_back().unwrap_or_else(|| first.clone());
+        Ok(Some(Ends { first, last: (!record.runs()).then_some(last) }))
+    }
+
+    async fn executions(
+        &self,
+        filter: &ExecutionFilter,
+        limit: u32,
+        from: Option<&str>,
+    ) -> Result<Page<Execution>, Error> {
+        let unreadable = |_| Error::Corrupt("the place to go on from cannot be read".to_owned());
+        let below: Option<ExecutionId> = from.map(|from| from.parse().map_err(unreadable)).transpose()?;
+        let state = self.state();
+        let all = state.executions.values().rev().map(|record| &record.execution);
+        let wanted = all.filter(|found| {
+            found.machine == filter.machine
+                && filter.status.is_none_or(|status| status == found.status)
+                && below.is_none_or(|below| found.id < below)
+        });
+        Ok(page(wanted.map(|found| (found.id.to_string(), found.clone())).collect(), limit))
+    }
+
+    async fn running(&self) -> Result<u64, Error> {
+        Ok(self.state().executions.values().filter(|record| record.runs()).count() as u64)
+    }
+
+    async fn history(
+        &self,
+        id: ExecutionId,
+        from: u64,
+        limit: u32,
+        reverse: bool,
+    ) -> Result<Vec<NumberedRow>, Error> {
+        let state = self.state();
+        let Some(record) = state.executions.get(&id).filter(|_| limit > 0) else { return Ok(Vec::new()) };
+        let reach = u64::from(limit - 1);
+        let window =
+            if reverse { (from.saturating_sub(reach), from) } else { (from, from.saturating_add(reach)) };
+        let rows = record.order.iter().map(|key| (key, &record.history[key]));
+        let held = rows.filter(|(_, entry)| {
+            let last_id = entry.first_id + u64::from(entry.events);
+            entry.events > 0 && entry.first_id <= window.1 && last_id > window.0
+        });
+        let numbered = held.map(|((branch, seq), entry)| NumberedRow {
+            first_id: entry.first_id,
+            branch: branch.clone(),
+            seq: *seq,
+            events: entry.events,
+            body: entry.body.clone(),
+        });
+        let mut rows: Vec<_> = numbered.collect();
+        if reverse {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    async fn history_events(&self, id: ExecutionId) -> Result<u64, Error> {
+        Ok(self.state().executions.get(&id).map_or(0, |record| record.events))
+    }
+
+    async fn event_ids(&self, id: ExecutionId, events: &[EventRef]) -> Result<Vec<Option<u64>>, Error> {
+        let state = self.state();
+        let record = state.executions.get(&id);
+        Ok(events.iter().map(|event| record.and_then(|record| record.id_of(event))).collect())
+    }
+}
