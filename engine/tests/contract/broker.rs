@@ -113,7 +113,8 @@ pub async fn a_message_arrives_as_it_was_published(broker: Arc<dyn Broker>) {
     let published = Publication {
         reply_to: Some(Queue::named("answers")),
         correlation_id: Some("c-1".to_owned()),
-        headers: [("error".to_owned(), "Sour.Milk".to_owned()), ("é".to_owned(), "日本".to_owned())].into(),
+        headers: [("error".to_owned(), "Sour.Milk".to_owned()), ("warren-é".to_owned(), "日本".to_owned())]
+            .into(),
         ..publication(&queue, "m-1")
     };
     broker.publish(vec![published.clone()]).await.unwrap();

@@ -17,9 +17,19 @@ use crate::ports::broker::{Delivery, DeliveryTag, Headers, Publication, Queue};
 const DUE_HEADER: &str = "warren-due-milliseconds";
 /// What is left of a delay after the rung.
 const LEFT_HEADER: &str = "warren-left-milliseconds";
-/// Headers that brokers add, or this adapter; nobody published them.
-const FOREIGN_HEADERS: [&str; 7] =
-    ["x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count", "x-opt-", "warren-"];
+/// Headers that brokers add, or this adapter; nobody published them. Why a message was given up
+/// (`x-first-death-reason`) is for those who find it.
+const FOREIGN_HEADERS: [&str; 9] = [
+    "x-death",
+    "x-first-death-queue",
+    "x-first-death-exchange",
+    "x-last-death",
+    "x-delivery-count",
+    "x-acquired-count",
+    "x-opt-",
+    DUE_HEADER,
+    LEFT_HEADER,
+];
 /// By how much a clock may shorten what is left of a delay.
 const CLOCK_CORRECTION_MAX: i64 = 1_000;
 const PERSISTENT: u8 = 2;
