@@ -147,7 +147,13 @@ struct Call {
 impl Call {
     async fn take(self, delivery: Delivery, cut_off: CancellationToken) {
         let settle = match decode::<TaskMessage>(&delivery.body) {
-            Err(error) => Settle::DeadLetter(error.to_string()),
+            Err(error) => {
+                let reason = error.to_string();
+                if let Err(error) = self.core.fail_execution_of(&delivery, &reason).await {
+                    tracing::warn!(%error, "the execution of a request that cannot be read goes on");
+                }
+                Settle::DeadLetter(reason)
+            }
             Ok(message) => {
                 let id = message.id();
                 let cancelled = self.running.begin(&id, &cut_off);
