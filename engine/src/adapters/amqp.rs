@@ -5,12 +5,12 @@
 //! consume ─▶ Receiver ◀────────────── Link (consuming)  ◀─ broker
 //! ```
 //!
-//! * A [`link`] keeps a connection and makes another when it is lost, with all that was declared over it.
+//! * A `link` keeps a connection and makes another when it is lost, with all that was declared over it.
 //!   Consumers of a lost connection are cancelled; the messages they held come back to others.
-//! * A [`lane`] publishes over one channel, without waiting for one write or one confirm; its [`ledger`]
+//! * A `lane` publishes over one channel, without waiting for one write or one confirm; its `ledger`
 //!   tells what was confirmed and what came back.
-//! * A [`receiver`] has a channel of its own and acknowledges in as few frames as can be.
-//! * Delays are queues whose messages expire: the [`ladder`].
+//! * A `receiver` has a channel of its own and acknowledges in as few frames as can be.
+//! * Delays are queues whose messages expire: the `ladder`.
 //!
 //! A dead letter keeps its id, reply address and correlation id; its body is the JSON object
 //! `{"reason", "queue", "body"}`, `body` being the text of the original. What the broker itself gave up after

@@ -1,7 +1,7 @@
 //! `warren dev`: API and engine in one process, on the embedded adapters.
 //!
 //! The broker is in this process and forgets with it; what must survive is in SQLite. So a start publishes
-//! again what was in flight ([`Core::recover`]), and Express executions that were running are gone.
+//! again what was in flight (`Core::recover`), and Express executions that were running are gone.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
