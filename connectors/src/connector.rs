@@ -75,6 +75,12 @@ pub trait Connector: Send + Sync {
     /// [`WaitForTaskToken`]: asl::program::Pattern::WaitForTaskToken
     async fn run(&self, request: Request, submission: &dyn Submission) -> Result<Value, Failure>;
 
+    /// Requests that it takes before it has answered them: somewhat more than it runs at a time. What it
+    /// takes waits for nobody else, and brokers take back what is held for half an hour.
+    fn held_max(&self) -> usize {
+        256
+    }
+
     /// The call as workers on a queue of their own may take it; `None` where only [`run`](Self::run) does.
     /// Nothing may be assumed of such workers: where there are none, the call is run.
     fn queued(&self, request: &Request) -> Option<QueuedCall> {

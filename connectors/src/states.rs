@@ -126,6 +126,12 @@ impl StatesConnector {
 
 #[async_trait]
 impl Connector for StatesConnector {
+    /// Most only wait for the end of another execution. With fewer places, the requests of those others
+    /// might wait behind them.
+    fn held_max(&self) -> usize {
+        10_000
+    }
+
     fn name(&self) -> &'static str {
         "states"
     }

@@ -30,6 +30,8 @@ pub mod migrate;
 
 pub mod doctor;
 
+pub mod recover;
+
 pub mod config_command;
 
 pub mod worker;
@@ -64,6 +66,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Bring the tables of the database up to date.
     Migrate(migrate::MigrateArgs),
+    /// Make the messages of all running executions again, for a broker that has lost them.
+    Recover(recover::RecoverArgs),
     /// Check the broker and the database, and tell how to mend what is wrong.
     Doctor(doctor::DoctorArgs),
     /// Show the settings and where each comes from.
@@ -193,6 +197,7 @@ impl Cli {
             Command::Dev(args) => block_on(dev::run(config(&args.flags())?)),
             Command::Serve(args) => block_on(serve::run(config(&args.flags())?)),
             Command::Migrate(args) => block_on(migrate::run(config(&[])?, &args, out)),
+            Command::Recover(args) => block_on(recover::run(config(&[])?, &args, out)),
             Command::Doctor(args) => block_on(doctor::run(config(&[])?, &args, out)),
             Command::Config(args) => config_command::run(file, &args, out),
             Command::Demo(args) => block_on(demo::run(config(&[])?, args, out)),

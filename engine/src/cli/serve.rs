@@ -29,6 +29,7 @@ use crate::api;
 use crate::config::{Config, Flag, Role};
 use readiness::Conditions;
 use start::Start;
+pub(super) use start::read_settings;
 
 mod readiness;
 mod start;

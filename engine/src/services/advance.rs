@@ -279,6 +279,7 @@ impl Core {
         Publication {
             reply_to: Some(reply_to),
             correlation_id: Some(id.clone()),
+            expires: crate::services::functions::timeout(message),
             ..Publication::new(queue, id, encode(message))
         }
     }

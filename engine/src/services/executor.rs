@@ -51,7 +51,7 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
             deliveries = mark.next(consumer.as_ref(), BATCH_MAX), if turns.len() < TURNS_MAX => match deliveries {
                 Err(error) => break Err(error),
                 Ok(deliveries) => for batch in batches(deliveries) {
-                    turns.push(core.work_batch(consumer.as_ref(), batch, &gone, &mark));
+                    turns.push(core.work_batch(consumer.as_ref(), batch, false, &gone, &mark));
                 },
             },
         }
@@ -80,10 +80,10 @@ impl Core {
         &self,
         consumer: &dyn Consumer,
         deliveries: Vec<Delivery>,
+        mut again: bool,
         gone: &CancellationToken,
         mark: &Mark,
     ) -> Result<(), broker::Error> {
-        let mut again = false;
         while let Err(error) = self.turn(consumer, &deliveries, again, mark).await {
             // The turn may have committed before it failed: what followed its commits is made again, as if
             // the deliveries had come back.
@@ -99,10 +99,10 @@ impl Core {
                         Err(error) => self.outages.noticed(&error),
                     }
                 }
-                // One of them is to blame: each gets a turn of its own.
+                // One of them is to blame, and the commits of others may stand: each gets a turn of its own.
                 (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_), _) => {
                     for one in deliveries {
-                        Box::pin(self.work_batch(consumer, vec![one], gone, mark)).await?;
+                        Box::pin(self.work_batch(consumer, vec![one], again, gone, mark)).await?;
                     }
                     return Ok(());
                 }

@@ -32,6 +32,8 @@ const ERROR: &str = "warren-error";
 /// On a reply that is no answer yet.
 const HEARTBEAT: &str = "warren-heartbeat";
 
+/// Pause before a queue that was made again is published to.
+const DECLARED_PAUSE: Duration = Duration::from_millis(50);
 /// Heartbeats of one task that come faster than this are one.
 const BEAT_PAUSE_MILLISECONDS: i64 = 250;
 
@@ -82,7 +84,7 @@ pub fn request_of(message: &TaskMessage, again: bool) -> Request {
     }
 }
 
-fn timeout(message: &TaskMessage) -> Option<Duration> {
+pub(super) fn timeout(message: &TaskMessage) -> Option<Duration> {
     message.request.timeout_seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))
 }
 
@@ -187,13 +189,20 @@ impl Core {
     }
 
     /// What is sent instead of a publication that no queue took. A function without workers is the
-    /// connector's; a task that nobody serves fails; anything else is made again by its row.
+    /// connector's; an engine that is gone waits for nothing; any other queue is ours, and is made again.
     pub(super) async fn unroutable(
         &self,
         publication: Publication,
     ) -> Result<Option<Publication>, Unavailable> {
+        if publication.queue.is_reply() {
+            return Ok(None);
+        }
         if !publication.queue.is_function() {
-            return Ok(crate::services::task_runner::returned(&publication));
+            tracing::warn!(queue = %publication.queue, "a queue was gone, and is made again");
+            self.broker.declare(std::slice::from_ref(&publication.queue)).await?;
+            // It may be there and have nobody to keep its messages: not again at once.
+            tokio::time::sleep(DECLARED_PAUSE).await;
+            return Ok(Some(publication));
         }
         let Some((key, task)) = attempt(&publication.id) else { return Ok(None) };
         let Some(message) = self.stored_task(&key, task, None).await? else { return Ok(None) };

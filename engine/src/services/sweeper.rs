@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::broker::Family;
-use crate::ports::store::{BranchKey, Phase, StoredBranch};
+use crate::ports::store::{self, BranchKey, Phase, StoredBranch};
 use crate::services::{Core, Unavailable};
 
 /// Time between two walks.
@@ -75,7 +75,15 @@ impl Core {
         // Read again: most have only moved since the walk began.
         let mut found = 0;
         for row in self.store.branches(&suspects).await?.iter().flatten().filter(is_lost) {
-            self.publish(self.republish(row).await?).await?;
+            match self.republish(row).await {
+                Ok(publications) => self.publish(publications).await?,
+                // One row that cannot be read must not hide those behind it.
+                Err(error @ (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_))) => {
+                    tracing::error!(%error, execution = %row.key.execution, "a branch is left aside");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             found += 1;
         }
         Ok(found)

@@ -1,6 +1,7 @@
 //! Calls connectors: takes requests from their queues and sends back what became of them.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use asl::data::failure::names;
 use asl::program::{Pattern, Resource};
 use async_trait::async_trait;
 use connectors::{Connector, Submission};
+use futures::FutureExt;
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +22,6 @@ use crate::ports::broker::{self, Consumer, Delivery, Family, Headers, Publicatio
 use crate::services::functions::{OWN, request_of};
 use crate::services::{Cancelled, Core};
 
-/// Requests taken and not settled: far more than a connector runs at a time. Executions that wait for others
-/// hold a place each; with fewer places, the requests of those others might wait behind them.
-const PREFETCH: usize = 10_000;
 /// Requests taken in one go.
 const BATCH_MAX: usize = 64;
 /// Pause before what is away is asked again.
@@ -69,7 +68,7 @@ pub async fn run(
     connector: Arc<dyn Connector>,
     stop: CancellationToken,
 ) -> Result<(), broker::Error> {
-    let consumer = core.broker.consume(&Queue::tasks(connector.name()), PREFETCH).await?;
+    let consumer = core.broker.consume(&Queue::tasks(connector.name()), connector.held_max()).await?;
     let running = Arc::new(Running::default());
     let tracker = TaskTracker::new();
     let mut cancelled = core.cancelled.subscribe();
@@ -149,10 +148,11 @@ impl Call {
         let settle = match decode::<TaskMessage>(&delivery.body) {
             Err(error) => {
                 let reason = error.to_string();
-                if let Err(error) = self.core.fail_execution_of(&delivery, &reason).await {
-                    tracing::warn!(%error, "the execution of a request that cannot be read goes on");
+                tokio::select! {
+                    biased;
+                    () = cut_off.cancelled() => Settle::Requeue,
+                    () = self.fail_for_sure(&delivery, &reason) => Settle::DeadLetter(reason),
                 }
-                Settle::DeadLetter(reason)
             }
             Ok(message) => {
                 let id = message.id();
@@ -187,9 +187,20 @@ impl Call {
     async fn call(&self, message: &TaskMessage, delivery: &Delivery) -> Answer {
         let submission = Submitted { call: self, message, delivery };
         let request = request_of(message, message.again || delivery.redeliveries > 0);
-        match self.connector.run(request, &submission).await {
-            Ok(output) => Answer::Succeeded(output),
-            Err(failure) => Answer::Failed(failure),
+        let run = AssertUnwindSafe(self.connector.run(request, &submission));
+        match run.catch_unwind().await {
+            Ok(Ok(output)) => Answer::Succeeded(output),
+            Ok(Err(failure)) => Answer::Failed(failure),
+            // A bug; it must not hold the request for ever.
+            Err(_) => Answer::Failed(Failure::new(names::RUNTIME, "the connector failed on this request")),
+        }
+    }
+
+    /// Nobody will answer the task: its execution must not wait for that.
+    async fn fail_for_sure(&self, delivery: &Delivery, reason: &str) {
+        while let Err(error) = self.core.fail_execution_of(delivery, reason).await {
+            self.core.outages.noticed(&error);
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -286,11 +297,4 @@ pub fn unserved_failure(message: &TaskMessage) -> Failure {
         names::TASK_FAILED,
         format!("The resource '{arn}' is known, but this Warren has no connector for it."),
     )
-}
-
-/// The answer to a request that the broker could not route: it fails. Other messages have none.
-pub fn returned(publication: &Publication) -> Option<Publication> {
-    let message: TaskMessage = decode(&publication.body).ok()?;
-    let failed = TaskReport::Ended(Answer::Failed(unserved_failure(&message)));
-    Some(result(&message, publication.reply_to.clone()?, publication.correlation_id.clone(), failed))
 }

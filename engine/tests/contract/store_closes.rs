@@ -12,6 +12,7 @@ macro_rules! promises_to {
         $crate::contract::promises!(store_closes, $attribute, $adapter,
             a_finish_closes_the_execution_and_deletes_its_rows
             members_after_a_finish_in_its_batch_are_stale
+            an_execution_closes_with_any_error_name
             a_close_appends_closes_and_deletes
             a_close_knows_the_root_and_the_events
             a_close_that_decides_nothing_leaves_the_execution
@@ -35,6 +36,22 @@ fn abort(open: &Open) -> Last {
 
 fn aborting() -> OnClose {
     Box::new(|open| Some(abort(&open)))
+}
+
+/// Not every database keeps every character; then another stands in its place.
+pub async fn an_execution_closes_with_any_error_name(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let (finished, closed) = (world.start().await, world.start().await);
+    let error = Some("Sour\0Milk".to_owned());
+    let closing = Closing { error, ..closing(ExecutionStatus::Failed) };
+    world.pass(finished.commit(Change::Finish(closing.clone()))).await;
+    let decide: OnClose = Box::new(move |open| Some(Last { closing, ..abort(&open) }));
+    assert!(engine::ports::store::Store::close(&*world.db, closed.key.execution, decide).await.unwrap());
+    for at in [&finished, &closed] {
+        let execution = world.db.execution_by_id(at.key.execution).await.unwrap().unwrap();
+        let error = execution.error.unwrap();
+        assert!(error.starts_with("Sour") && error.ends_with("Milk"), "{error:?}");
+    }
 }
 
 pub async fn a_finish_closes_the_execution_and_deletes_its_rows(adapter: &dyn Adapter) {

@@ -1,5 +1,6 @@
 //! Execution rows: made, closed, listed.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use asl::branch::BranchPath;
@@ -21,6 +22,11 @@ use crate::ports::store::{Closing, ExecutionStatus, Fence, Last, NewExecution, O
 
 /// How long after a commit that no delivery stands behind the scheduler looks after its row.
 pub(super) const OUTBOX_MILLISECONDS: i64 = 10_000;
+
+/// Postgres keeps any text but one with this character. The history has it as it was.
+pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
 
 pub(super) fn status_number(status: ExecutionStatus) -> i16 {
     match status {
@@ -277,7 +283,7 @@ async fn put(connection: &mut PgConnection, execution: ExecutionId, closing: &Cl
         .bind(Id(execution.0))
         .bind(status_number(closing.status))
         .bind(closing.at.milliseconds())
-        .bind(closing.error.as_deref());
+        .bind(closing.error.as_deref().map(without_nul));
     close.execute(connection).await?;
     Ok(())
 }

@@ -43,9 +43,11 @@ pub struct Start {
 }
 
 /// What all processes of a deployment share, from the database.
-struct Shared {
-    token_key: [u8; 32],
-    queues: u16,
+pub struct Shared {
+    /// Signs task tokens.
+    pub token_key: [u8; 32],
+    /// The width of the families of queues.
+    pub queues: u16,
 }
 
 impl Start {
@@ -111,24 +113,7 @@ impl Start {
             }
             self.outside.prepare_partitions().await.map_err(away)?;
         }
-        self.read_settings().await.map_err(away)
-    }
-
-    async fn read_settings(&self) -> Result<Shared, store::Error> {
-        let store = self.outside.store();
-        let token_key = match &self.config.tasks.token_key {
-            Some(key) => key.0,
-            None => read_key(store.setting(TOKEN_KEY, &random_key()).await?)?,
-        };
-        let wanted = self.config.broker.queues.get();
-        let kept = store.setting(QUEUES, wanted.to_string().as_bytes()).await?;
-        let queues = read_queues(&kept)?;
-        if queues != wanted {
-            tracing::info!(
-                "the deployment's families of queues are {queues} wide, not {wanted} as configured"
-            );
-        }
-        Ok(Shared { token_key, queues })
+        read_settings(&self.config, self.outside.store().as_ref()).await.map_err(away)
     }
 
     /// `None`: it can never be done.
@@ -199,6 +184,21 @@ async fn watch_database(store: Arc<dyn Store>, conditions: Arc<Conditions>, stop
         // Those who use it have told the log.
         conditions.database(reason.map(|reason| Missing { what: "database", reason }));
     }
+}
+
+/// What all processes of a deployment share; made by whoever comes first.
+pub async fn read_settings(config: &Config, store: &dyn Store) -> Result<Shared, store::Error> {
+    let token_key = match &config.tasks.token_key {
+        Some(key) => key.0,
+        None => read_key(store.setting(TOKEN_KEY, &random_key()).await?)?,
+    };
+    let wanted = config.broker.queues.get();
+    let kept = store.setting(QUEUES, wanted.to_string().as_bytes()).await?;
+    let queues = read_queues(&kept)?;
+    if queues != wanted {
+        tracing::info!("the deployment's families of queues are {queues} wide, not {wanted} as configured");
+    }
+    Ok(Shared { token_key, queues })
 }
 
 #[cfg(test)]

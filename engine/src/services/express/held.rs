@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use asl::branch::{
@@ -93,7 +94,10 @@ impl Turn {
     /// To the workers of its function, or, where there are none, to its connector.
     async fn send_task(&self, message: &TaskMessage) -> Result<(), Unavailable> {
         let reply_to = Queue::reply(&self.core.engine);
+        let left = self.core.milliseconds_until(self.task_deadline());
+        let expires = Some(Duration::from_millis(left.max(1)));
         if let Some(publication) = self.core.function_request(message, reply_to.clone()) {
+            let publication = Publication { expires, ..publication };
             loop {
                 match self.core.broker.publish(vec![publication.clone()]).await?.first() {
                     Some(Published::InDoubt) => {}
@@ -102,7 +106,8 @@ impl Turn {
                 }
             }
         }
-        self.core.publish(vec![self.core.connector_request(message, reply_to)]).await
+        let publication = self.core.connector_request(message, reply_to);
+        self.core.publish(vec![Publication { expires, ..publication }]).await
     }
 
     fn task_deadline(&self) -> Timestamp {
@@ -185,7 +190,10 @@ impl Turn {
         let run = Run { program: &self.compiled.program, execution: &facts, limits: &limits, path };
         while self.core.clock.now() < self.message.deadline {
             let tick = random_tick(self.core.clock.now());
-            let moved = child.apply(&run, Event::Enter { after: None }, &tick);
+            let entered = Event::Enter { after: None };
+            let moved = catch_unwind(AssertUnwindSafe(|| child.apply(&run, entered, &tick)));
+            let moved = moved
+                .map_err(|_| Unavailable::Definition("the interpreter failed on this event".to_owned()))?;
             let effects = moved.map_err(|_stale| {
                 Unavailable::Definition("a child does not wait for its beginning".to_owned())
             })?;

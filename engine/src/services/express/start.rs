@@ -6,7 +6,7 @@ use asl::branch::BranchPath;
 
 use crate::messages::{Express, ExpressResult, decode};
 use crate::names::check as check_name;
-use crate::ports::broker::{self, Family, Publication, Queue};
+use crate::ports::broker::{self, Family, Publication, Published, Queue};
 use crate::services::executions::{StartError, StartRequest, StartedExecution, SyncEnd, SyncOutcome};
 use crate::services::{Core, Unavailable};
 
@@ -34,7 +34,16 @@ impl Core {
         let id = message.execution.id.to_string();
         let mut expected = self.replies.expect(id.clone());
         let reply_to = Some(Queue::reply(&self.engine));
-        self.publish(vec![Publication { reply_to, correlation_id: Some(id), ..publication }]).await?;
+        let publication = Publication { reply_to, correlation_id: Some(id), ..publication };
+        // Published again, it might run twice.
+        match self.broker.publish(vec![publication]).await?.first() {
+            Some(Published::Confirmed) | None => {}
+            Some(Published::InDoubt | Published::Returned) => {
+                return Err(StartError::Unavailable(Unavailable::Broker(broker::Error::Unavailable(
+                    "it is not known whether the execution was started; start it again".to_owned(),
+                ))));
+            }
+        }
         let left = Duration::from_millis(self.milliseconds_until(deadline));
         let answer = tokio::time::timeout(left, expected.answers.recv()).await.ok().flatten();
         let end = match answer.map(|delivery| decode::<ExpressResult>(&delivery.body)) {

@@ -10,7 +10,7 @@ use super::statement::{
     Member, Passed, Terms, appended, bind, clock, member_arrays, member_columns, passed_columns, passes, run,
     who_passed,
 };
-use crate::adapters::postgres::executions::status_number;
+use crate::adapters::postgres::executions::{status_number, without_nul};
 use crate::adapters::postgres::failure::Fault;
 use crate::ports::store::{Change, Closing};
 
@@ -41,7 +41,7 @@ pub(in crate::adapters::postgres) async fn apply(
     let statement = bind(FINISH, members, terms, room(terms))
         .bind(closings.iter().map(|closing| status_number(closing.status)).collect::<Vec<_>>())
         .bind(closings.iter().map(|closing| closing.at).map(Timestamp::milliseconds).collect::<Vec<_>>())
-        .bind(closings.iter().map(|closing| closing.error.as_deref()).collect::<Vec<_>>());
+        .bind(closings.iter().map(|closing| closing.error.as_deref().map(without_nul)).collect::<Vec<_>>());
     run(connection, statement, members.len()).await
 }
 
