@@ -149,6 +149,7 @@ impl Broker for FaultyBroker {
             return Err(away());
         }
         let consumer = Arc::new(FaultyConsumer {
+            taken: Mutex::default(),
             inner: Mutex::new(Some(self.inner.consume(queue, prefetch).await?)),
             queue: queue.clone(),
             held: Mutex::default(),
@@ -175,11 +176,17 @@ pub struct FaultyConsumer {
     queue: Queue,
     /// The ids of what it has not settled.
     held: Mutex<BTreeMap<DeliveryTag, String>>,
+    /// Taken, and not answered yet: a call that is dropped while its engine is frozen loses nothing.
+    taken: Mutex<Vec<Delivery>>,
     node: Arc<Node>,
     gone: CancellationToken,
 }
 
 impl FaultyConsumer {
+    fn taken(&self) -> std::sync::MutexGuard<'_, Vec<Delivery>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What it holds comes back, now and then in another order.
     pub fn cancel(&self) {
         let Some(inner) = self.lock().take() else { return };
@@ -243,15 +250,21 @@ impl Consumer for FaultyConsumer {
     async fn next(&self, max: usize) -> Result<Vec<Delivery>, Error> {
         self.node.alive().await;
         let inner = self.inner()?;
-        let deliveries = tokio::select! {
-            biased;
-            () = self.gone.cancelled() => Err(Error::Cancelled),
-            deliveries = inner.next(max) => deliveries,
-        }?;
+        if self.taken().is_empty() {
+            let deliveries = tokio::select! {
+                biased;
+                () = self.gone.cancelled() => Err(Error::Cancelled),
+                deliveries = inner.next(max) => deliveries,
+            }?;
+            self.took(&deliveries);
+            *self.taken() = deliveries;
+        }
         drop(inner);
-        self.took(&deliveries);
         self.node.alive().await;
-        Ok(deliveries)
+        if self.gone.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        Ok(std::mem::take(&mut *self.taken()))
     }
 
     async fn settle(&self, settled: Vec<(DeliveryTag, Settle)>) -> Result<(), Error> {
