@@ -1,8 +1,9 @@
-"""Asks a server whether it is one: enough of AMQP 0-9-1 and of Postgres' protocol to log in and leave."""
+"""Asks a server whether it is one: enough of AMQP 0-9-1 and of Postgres' protocol to log in and leave, and HTTP."""
 
 import socket
 import ssl
 import struct
+import urllib.request
 from urllib.parse import unquote, urlsplit
 
 ANSWER_SECONDS = 3
@@ -102,3 +103,12 @@ def postgres(url, strict=True):
                 if strict:
                     raise Refused("the database asks for a password")
                 return
+
+
+def http(url):
+    """Asks for a page that says that all is well."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS):
+            pass
+    except OSError as error:
+        raise Refused(f"{url} does not answer well: {error}") from error

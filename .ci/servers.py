@@ -79,6 +79,9 @@ class Server:
 
     kind = package = None
     ports = ()
+    # Its URL with the port left open, what asks whether it answers, and where its programs may be.
+    address = check = None
+    programs = ()
 
     def __init__(self, directory):
         self.directory = Path(directory).absolute()
@@ -107,6 +110,21 @@ class Server:
         except (protocols.Refused, KeyError):
             return False
         return True
+
+    @property
+    def log(self):
+        return self.directory / f"{self.kind}.log"
+
+    @classmethod
+    def url(cls, port):
+        return cls.address.format(port=port)
+
+    @classmethod
+    def program(cls, name):
+        found = _newest(*(pattern + name for pattern in cls.programs)) or shutil.which(name)
+        if not found:
+            raise Missing(cls.package)
+        return found
 
     def up(self):
         """Starts it, unless it runs. Ports that somebody else took are chosen anew, unless it had them before."""
@@ -181,26 +199,9 @@ class Postgres(Server):
     kind, package, ports = "postgres", "postgresql", ("sql",)
     # Disconnects clients and stops.
     stop_signal = signal.SIGINT
-
-    @property
-    def log(self):
-        return self.directory / "postgres.log"
-
-    @staticmethod
-    def url(port):
-        return f"postgres://postgres@127.0.0.1:{port}/postgres"
-
-    @staticmethod
-    def check(url):
-        protocols.postgres(url)
-
-    @staticmethod
-    def program(name):
-        patterns = ["/usr/lib/postgresql/*/bin/", "/usr/pgsql-*/bin/", "/opt/homebrew/opt/postgresql*/bin/"]
-        found = _newest(*(pattern + name for pattern in patterns)) or shutil.which(name)
-        if not found:
-            raise Missing(Postgres.package)
-        return found
+    address = "postgres://postgres@127.0.0.1:{port}/postgres"
+    check = staticmethod(protocols.postgres)
+    programs = ("/usr/lib/postgresql/*/bin/", "/usr/pgsql-*/bin/", "/opt/homebrew/opt/postgresql*/bin/")
 
     @staticmethod
     def user():
@@ -268,26 +269,9 @@ class RabbitMq(Server):
 
     kind, package, ports = "rabbitmq", "rabbitmq-server", ("amqp", "distribution", "names")
     stop_signal = signal.SIGTERM
-
-    @property
-    def log(self):
-        return self.directory / "rabbitmq.log"
-
-    @staticmethod
-    def url(port):
-        return f"amqp://guest:guest@127.0.0.1:{port}/%2f"
-
-    @staticmethod
-    def check(url):
-        protocols.amqp(url)
-
-    @staticmethod
-    def program(name):
-        patterns = ["/usr/lib/rabbitmq/bin/", "/usr/lib/rabbitmq/lib/*/sbin/", "/opt/homebrew/opt/rabbitmq/sbin/"]
-        found = _newest(*(pattern + name for pattern in patterns)) or shutil.which(name)
-        if not found:
-            raise Missing(RabbitMq.package)
-        return found
+    address = "amqp://guest:guest@127.0.0.1:{port}/%2f"
+    check = staticmethod(protocols.amqp)
+    programs = ("/usr/lib/rabbitmq/bin/", "/usr/lib/rabbitmq/lib/*/sbin/", "/opt/homebrew/opt/rabbitmq/sbin/")
 
     def environment(self):
         foreign = ("RABBITMQ_", "ERL_", "PG", "NOTIFY_SOCKET")
@@ -354,7 +338,49 @@ class RabbitMq(Server):
         os.execve(program, [program, "--node", self.environment()["RABBITMQ_NODENAME"], *arguments], self.environment())
 
 
-KINDS = {server.kind: server for server in (RabbitMq, Postgres)}
+class Prometheus(Server):
+    """Watches what `prometheus.yml` in its directory names; nothing, unless somebody has put one there."""
+
+    kind, package, ports = "prometheus", "prometheus", ("http",)
+    stop_signal = signal.SIGTERM
+
+    @property
+    def log(self):
+        return self.directory / "prometheus.log"
+
+    @staticmethod
+    def url(port):
+        return f"http://127.0.0.1:{port}"
+
+    @staticmethod
+    def check(url):
+        protocols.http(f"{url}/-/ready")
+
+    @staticmethod
+    def program(name):
+        """`prometheus`, or `promtool`."""
+        found = shutil.which(name) or _newest(f"/opt/homebrew/opt/prometheus/bin/{name}")
+        if not found:
+            raise Missing(Prometheus.package)
+        return found
+
+    def environment(self):
+        return dict(os.environ)
+
+    def prepare(self):
+        config = self.directory / "prometheus.yml"
+        if not config.exists():
+            config.write_text("{}\n")
+
+    def command(self):
+        at = self.directory
+        return [
+            self.program("prometheus"), f"--config.file={at / 'prometheus.yml'}", f"--storage.tsdb.path={at / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self['ports']['http']}", "--web.enable-lifecycle",
+        ]  # fmt: skip
+
+
+KINDS = {server.kind: server for server in (RabbitMq, Postgres, Prometheus)}
 
 
 def at(directory):

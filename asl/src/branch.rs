@@ -150,6 +150,12 @@ pub struct TaskAttempt {
     pub times_out_at: Option<Timestamp>,
     /// When it is taken for dead.
     pub heartbeat_due_at: Option<Timestamp>,
+    /// When it was scheduled; not known of attempts that an earlier release made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<Timestamp>,
+    /// When a worker took it, of an activity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
     /// An answer by token that came before the call was recorded as submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early: Option<Answer>,

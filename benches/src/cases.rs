@@ -13,11 +13,13 @@ use crate::report::progress;
 use catalog::CATALOG;
 use latency::Latency;
 use maps::Maps;
+use metrics_cost::MetricsCost;
 use throughput::Throughput;
 
 mod catalog;
 mod latency;
 mod maps;
+mod metrics_cost;
 mod start;
 mod throughput;
 mod waiting;
@@ -43,6 +45,7 @@ enum Kind {
     Throughput(Throughput),
     Maps(Maps),
     Latency(Latency),
+    MetricsCost(MetricsCost),
     Sleeping,
     Timers,
     Start,
@@ -55,6 +58,7 @@ impl Kind {
             Kind::Throughput(_)
             | Kind::Maps(_)
             | Kind::Latency(_)
+            | Kind::MetricsCost(_)
             | Kind::Sleeping
             | Kind::Timers
             | Kind::Start => false,
@@ -63,7 +67,7 @@ impl Kind {
 
     fn starts_processes(&self) -> bool {
         match self {
-            Kind::Sleeping | Kind::Start => true,
+            Kind::MetricsCost(_) | Kind::Sleeping | Kind::Start => true,
             Kind::Throughput(throughput) => throughput.processes > 1,
             Kind::RawAmqp
             | Kind::RawPostgres
@@ -162,6 +166,7 @@ async fn measure(bench: &Bench, case: &Case) -> Result<Vec<Figure>> {
         Kind::Throughput(throughput) => throughput.run(bench, case.ceiling).await,
         Kind::Maps(maps) => maps.run(bench).await,
         Kind::Latency(latency) => latency.run(bench).await,
+        Kind::MetricsCost(metrics_cost) => metrics_cost.run(bench).await,
         Kind::Sleeping => waiting::sleeping(bench).await,
         Kind::Timers => waiting::timers(bench).await,
         Kind::Start => start::run(bench).await,

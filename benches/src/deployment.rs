@@ -34,12 +34,14 @@ pub struct Setup {
     pub processes: u32,
     /// `limits.history_events_max`: a Map of 10,000 passes the default.
     pub history_events_max: Option<u32>,
+    /// `metrics.enabled`.
+    pub metrics: bool,
 }
 
 impl Setup {
     /// One process that fuses or not.
     pub fn new(fuse: bool) -> Self {
-        Setup { fuse, processes: 1, history_events_max: None }
+        Setup { fuse, processes: 1, history_events_max: None, metrics: true }
     }
 }
 
@@ -161,6 +163,7 @@ impl Own {
             .env("WARREN__STORE__URL", &self.scratch.store)
             .env("WARREN__SERVER__PORT", port.to_string())
             .env("WARREN__ENGINE__FUSE", self.setup.fuse.to_string())
+            .env("WARREN__METRICS__ENABLED", self.setup.metrics.to_string())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

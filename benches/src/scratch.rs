@@ -21,7 +21,7 @@ use crate::failure::{Context as _, Failure, Result};
 const FAMILIES: [&str; 7] = ["starts", "standard", "results", "express", "calls", "inner", "hop"];
 const WIDTH_MAX: u16 = 8;
 const SINGLE: [&str; 3] = ["dead", "poison", "functions.bench"];
-const EXCHANGES: [&str; 4] = ["events", "triggers", "cancel", "delay"];
+const EXCHANGES: [&str; 4] = ["events", "triggers", "transitions", "delay"];
 
 /// The servers, and what this run has on them.
 #[derive(Debug, Clone)]

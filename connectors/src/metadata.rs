@@ -20,6 +20,19 @@ pub(crate) struct HttpAnswer {
 }
 
 impl HttpAnswer {
+    /// The answer to a call that an SDK made and that went well: a body of this type and length.
+    pub(crate) fn of_sdk(request_id: String, content_type: &str, bytes: usize) -> Self {
+        let headers = [
+            ("x-amzn-RequestId", request_id.clone()),
+            ("connection", "keep-alive".to_owned()),
+            ("Content-Length", bytes.to_string()),
+            ("Date", http_date()),
+            ("Content-Type", content_type.to_owned()),
+        ];
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        HttpAnswer { status: 200, headers, request_id }
+    }
+
     /// `SdkHttpMetadata`: `HttpHeaders` in the order of their names, without regard to case.
     pub(crate) fn http_metadata(&self) -> Value {
         let mut all = Map::new();
@@ -57,16 +70,19 @@ pub(crate) struct ServiceError<'a> {
 }
 
 impl ServiceError<'_> {
-    /// As the SDK reports it to the task.
+    /// As the SDK reports it to the task, under the service's own name for it.
     pub(crate) fn failure(&self) -> Failure {
-        let ServiceError { prefix, service, status, code, message, request_id } = self;
+        let ServiceError { prefix, code, .. } = self;
         let suffix = if code.ends_with("Exception") { "" } else { "Exception" };
-        Failure::new(
-            format!("{prefix}.{code}{suffix}"),
-            format!(
-                "{message} (Service: {service}; Status Code: {status}; Error Code: {code}; \
-                 Request ID: {request_id}; Proxy: null)"
-            ),
+        Failure::new(format!("{prefix}.{code}{suffix}"), self.cause())
+    }
+
+    /// What the SDK says of it.
+    pub(crate) fn cause(&self) -> String {
+        let ServiceError { service, status, code, message, request_id, .. } = self;
+        format!(
+            "{message} (Service: {service}; Status Code: {status}; Error Code: {code}; \
+             Request ID: {request_id}; Proxy: null)"
         )
     }
 }

@@ -11,7 +11,7 @@ use asl::program::{Pattern, Resource, ServiceResource};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use crate::metadata::{HttpAnswer, ServiceError, derived_uuid, http_date};
+use crate::metadata::{HttpAnswer, ServiceError, derived_uuid};
 use crate::parameters::Parameters;
 use crate::{Connector, Request, Submission};
 
@@ -214,7 +214,7 @@ impl Child {
 }
 
 /// `arn:P:states:R:A:execution:MACHINE:NAME` of a machine, or a version or alias of it.
-fn execution_arn(state_machine_arn: &str, name: &str) -> Option<String> {
+pub(crate) fn execution_arn(state_machine_arn: &str, name: &str) -> Option<String> {
     let segments: Vec<_> = state_machine_arn.split(':').collect();
     let [arn, partition, service, region, account, "stateMachine", machine, ..] = segments[..] else {
         return None;
@@ -244,15 +244,7 @@ fn start_output(started: &StartedExecution, call_id: &str) -> Value {
     // As AWS prints it, for its length is shown.
     let start_date = format!("{:.12}E9", *started_at as f64 / 1e12);
     let body = format!(r#"{{"executionArn":"{arn}","startDate":{start_date}}}"#);
-    let headers = [
-        ("x-amzn-RequestId", call_id.to_owned()),
-        ("connection", "keep-alive".to_owned()),
-        ("Content-Length", body.len().to_string()),
-        ("Date", http_date()),
-        ("Content-Type", "application/x-amz-json-1.0".to_owned()),
-    ];
-    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let http = HttpAnswer { status: 200, headers, request_id: call_id.to_owned() };
+    let http = HttpAnswer::of_sdk(call_id.to_owned(), "application/x-amz-json-1.0", body.len());
     json!({
         "ExecutionArn": arn,
         "SdkHttpMetadata": http.http_metadata(),

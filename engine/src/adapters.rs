@@ -3,5 +3,6 @@
 pub mod amqp;
 pub mod in_process;
 pub mod postgres;
+mod sql;
 pub mod sqlite;
 pub mod system_clock;

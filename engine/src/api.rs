@@ -19,11 +19,18 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use uuid::Uuid;
 
+use crate::metrics::api as requests;
 use crate::services::Core;
 
 pub mod health;
 
+pub mod from_tasks;
+
+mod metrics;
+
 mod protocol;
+
+mod console;
 
 mod errors;
 mod parameters;
@@ -34,6 +41,7 @@ mod pages;
 mod settings;
 
 mod activities;
+mod event_bridge;
 mod executions;
 mod hand_over;
 mod history;
@@ -43,7 +51,7 @@ mod tasks;
 use errors::ApiError;
 use hand_over::Reply;
 use health::Readiness;
-use parameters::{Action, Parameters};
+use parameters::{Action, Parameters, Target};
 
 /// The core, once it is there: a process may listen before it has reached what its work needs.
 pub type CoreCell = Arc<OnceLock<Arc<Core>>>;
@@ -56,31 +64,49 @@ pub fn health(readiness: Arc<dyn Readiness>) -> Router {
         .with_state(readiness)
 }
 
+/// `GET /metrics`.
+pub fn metrics(readiness: Arc<dyn Readiness>, core: CoreCell) -> Router {
+    let told = metrics::Told { readiness, core };
+    Router::new().route("/metrics", get(metrics::show)).with_state(told)
+}
+
 /// The API as an HTTP service. Until there is a core, callers are asked to come again.
 pub fn router(core: CoreCell) -> Router {
-    Router::new().route("/", post(serve)).with_state(core)
+    Router::new().route("/", post(serve)).merge(console::routes()).with_state(core)
 }
 
 async fn serve(State(core): State<CoreCell>, request: Request) -> Response {
     let id = Uuid::new_v4();
-    match take(core.get(), request).await {
-        Ok(reply) => protocol::success(id, reply),
+    let target = protocol::target(request.headers());
+    let counted = requests::Request::begin(target.as_ref().ok().map(|target| target.name()));
+    match take(core.get(), target, request).await {
+        Ok(reply) => {
+            counted.answered(None);
+            protocol::success(id, reply)
+        }
         Err(error) => {
+            counted.answered(Some(error.code()));
             tracing::debug!(request = %id, code = error.code(), "a request is refused");
             protocol::failure(id, &error)
         }
     }
 }
 
-async fn take(core: Option<&Arc<Core>>, request: Request) -> Result<Reply, ApiError> {
-    let (head, body) = request.into_parts();
+async fn take(
+    core: Option<&Arc<Core>>,
+    target: Result<Target, ApiError>,
+    request: Request,
+) -> Result<Reply, ApiError> {
     // The body is read in any case: a connection with an unread body cannot be used again.
-    let body = protocol::read(body).await;
-    let action = protocol::action(&head.headers)?;
-    let parameters = Parameters::check(action.members(), protocol::object(&body?)?)?;
+    let body = protocol::read(request.into_body()).await;
+    let target = target?;
+    let parameters = Parameters::check(target.members(), protocol::object(&body?)?)?;
     let core =
         core.ok_or_else(|| ApiError::throttled("Warren is starting; GET /readyz tells what it waits for."))?;
-    act(core.clone(), action, parameters).await
+    match target {
+        Target::States(action) => act(core.clone(), action, parameters).await,
+        Target::Bus(action) => event_bridge::act(core, action, &parameters).await.map(Reply::Json),
+    }
 }
 
 async fn act(core: Arc<Core>, action: Action, parameters: Parameters) -> Result<Reply, ApiError> {

@@ -34,7 +34,15 @@ pub mod recover;
 
 pub mod config_command;
 
+pub mod connection_command;
+
 pub mod worker;
+
+pub mod trigger;
+
+pub mod event;
+
+pub mod queue;
 
 pub mod demo;
 
@@ -72,6 +80,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Show the settings and where each comes from.
     Config(config_command::ConfigArgs),
+    /// Seal the secrets of connections.
+    Connection(connection_command::ConnectionArgs),
     /// Watch an order go through: in parallel, with a failure that is retried.
     Demo(demo::DemoArgs),
     /// Run a definition in memory, without a server.
@@ -80,6 +90,12 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Do the tasks of an activity with a command.
     Worker(worker::WorkerArgs),
+    /// Make, show and steer what starts executions by itself: events, queues, schedules.
+    Trigger(trigger::TriggerArgs),
+    /// Watch what happens, and publish events.
+    Event(event::EventArgs),
+    /// Feed and read queues by hand.
+    Queue(queue::QueueArgs),
     /// Step through what engines did, as a failed simulation recorded it.
     Replay(replay::ReplayArgs),
     /// Print a completion script for a shell.
@@ -194,16 +210,20 @@ impl Cli {
         let file = self.config.as_deref();
         let config = |flags: &[Flag]| Config::load(file, flags);
         match self.command {
-            Command::Dev(args) => block_on(dev::run(config(&args.flags())?)),
+            Command::Dev(args) => block_on(dev::run(Config::load_for(&dev::granted(), file, &args.flags())?)),
             Command::Serve(args) => block_on(serve::run(config(&args.flags())?)),
             Command::Migrate(args) => block_on(migrate::run(config(&[])?, &args, out)),
             Command::Recover(args) => block_on(recover::run(config(&[])?, &args, out)),
             Command::Doctor(args) => block_on(doctor::run(config(&[])?, &args, out)),
             Command::Config(args) => config_command::run(file, &args, out),
+            Command::Connection(args) => connection_command::run(&config(&[])?, &args, out),
             Command::Demo(args) => block_on(demo::run(config(&[])?, args, out)),
             Command::Run(args) => run::run(&config(&[])?, &args, out),
             Command::Validate(args) => validate::run(&args, out),
             Command::Worker(args) => block_on(worker::run(args)),
+            Command::Trigger(args) => block_on(trigger::run(args, out)),
+            Command::Event(args) => block_on(event::run(args, out)),
+            Command::Queue(args) => block_on(queue::run(args, out)),
             Command::Replay(args) => replay::run(&args, out),
             Command::Completions(args) => {
                 completions::run(&args, out);

@@ -24,14 +24,22 @@
 //! [functions.resize]                # by the function's name, or "name:qualifier"
 //! command = ["python3", "resize.py"]
 //! timeout_seconds = 60
+//!
+//! [http]
+//! egress.allow = ["10.1.0.0/16:*"]  # beside public hosts
+//!
+//! [connections.shop]                # by the name in the connection's ARN
+//! basic = { username = "warren", password = "warren-sealed.1:…" }
 //! ```
 //!
 //! All of them are listed in `docs/guides/configuration.md`. A file comes first, environment variables
 //! (`WARREN__SERVER__PORT`) overrule it, flags overrule both. A key that does not exist is an error, wherever
 //! it stands: a setting with a typing mistake would otherwise be one without effect.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use connectors::http::HttpConfig;
 use connectors::lambda::{FunctionConfig, FunctionsConfig};
 use figment::Figment;
 use figment::error::Kind;
@@ -42,16 +50,20 @@ use serde::Deserialize;
 use crate::arn::Home;
 use variable::Variable;
 
+mod connections;
 mod explain;
 mod roles;
 mod secret;
 mod sections;
 mod variable;
 
+pub use connections::{ConnectionConfig, NotOpened};
 pub use explain::Setting;
 pub use roles::{Role, Roles};
-pub use secret::{Address, TokenKey};
-pub use sections::{Aws, Broker, Data, Engine, Limits, QueueType, Server, Store, Tasks};
+pub use secret::{Address, Key};
+pub use sections::{
+    Aws, Broker, Data, Engine, Events, Limits, Metrics, QueueType, Secrets, Server, Store, Tasks, Triggers,
+};
 
 /// The file that is read when none is named, in the working directory; it need not exist.
 pub const FILE: &str = "warren.toml";
@@ -69,15 +81,28 @@ pub struct Config {
     pub store: Store,
     /// `[engine]`.
     pub engine: Engine,
+    /// `[events]`.
+    pub events: Events,
     /// `[tasks]`.
     pub tasks: Tasks,
+    /// `[triggers]`.
+    pub triggers: Triggers,
     /// `[aws]`.
     pub aws: Aws,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[metrics]`.
+    pub metrics: Metrics,
     /// `[functions]`: `default_url` (none), `commands_max` (16), `output_bytes_max` (6 MiB), and a table for
     /// each function: `command` or `url`, and `timeout_seconds` (900).
     pub functions: FunctionsConfig,
+    /// `[http]`: `egress.allow` (nothing; with `warren dev`, this machine), `redirects_max` (3) and
+    /// `timeout_seconds` (60).
+    pub http: HttpConfig,
+    /// `[connections.NAME]`.
+    pub connections: BTreeMap<String, ConnectionConfig>,
+    /// `[secrets]`.
+    pub secrets: Secrets,
 }
 
 /// A setting given on the command line.
@@ -91,6 +116,15 @@ pub struct Flag {
     pub name: &'static str,
 }
 
+/// What a command takes for granted unless somebody says otherwise.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// `section.key`.
+    pub key: &'static str,
+    /// Its value.
+    pub value: Value,
+}
+
 /// A configuration that cannot be used. The text names the key and where it stands.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -99,7 +133,13 @@ pub struct Error(String);
 impl Config {
     /// Reads the settings: `file`, or else [`FILE`] if it is there, then the environment, then flags.
     pub fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Self, Error> {
-        Config::of(&gather(file, flags)?)
+        Config::load_for(&[], file, flags)
+    }
+
+    /// As [`load`](Config::load), for a command with defaults of its own.
+    pub fn load_for(granted: &[Granted], file: Option<&Path>, flags: &[Flag]) -> Result<Self, Error> {
+        let given = gather(file, flags)?;
+        Config::of(&granted.iter().fold(given, |figment, granted| figment.join(granted)))
     }
 
     /// What [`load`](Config::load) would read: each setting with its value and where that comes from.
@@ -111,11 +151,36 @@ impl Config {
 
     fn of(figment: &Figment) -> Result<Self, Error> {
         let sections: Sections = figment.extract().map_err(|error| Error::of(figment, error))?;
-        let Sections { server, data, broker, store, engine, tasks, aws, limits, functions } = sections;
+        let Sections { server, data, broker, store, engine, events, tasks, triggers, .. } = sections;
+        let Sections { aws, limits, metrics, functions, mut http, connections, secrets, .. } = sections;
         let mut functions = read_functions(figment, &functions)?;
         functions.region.clone_from(&aws.region);
         functions.account.clone_from(&aws.account);
-        Ok(Config { server, data, broker, store, engine, tasks, aws, limits, functions })
+        http.region.clone_from(&aws.region);
+        if let Some(name) = connections.keys().find(|name| !connections::is_name(name)) {
+            let place = place(figment, &format!("connections.{name}"));
+            return Err(Error(format!(
+                "wrong name of a connection, {name:?}, in {place}: it has 1 to 64 letters, digits, dots, \
+                 hyphens and underscores"
+            )));
+        }
+        Ok(Config {
+            server,
+            data,
+            broker,
+            store,
+            engine,
+            events,
+            tasks,
+            triggers,
+            aws,
+            limits,
+            metrics,
+            functions,
+            http,
+            connections,
+            secrets,
+        })
     }
 
     /// The region and account that this service answers for.
@@ -165,13 +230,25 @@ struct Sections {
     #[serde(default)]
     engine: Engine,
     #[serde(default)]
+    events: Events,
+    #[serde(default)]
     tasks: Tasks,
+    #[serde(default)]
+    triggers: Triggers,
     #[serde(default)]
     aws: Aws,
     #[serde(default)]
     limits: Limits,
     #[serde(default)]
+    metrics: Metrics,
+    #[serde(default)]
     functions: Dict,
+    #[serde(default)]
+    http: HttpConfig,
+    #[serde(default)]
+    connections: BTreeMap<String, ConnectionConfig>,
+    #[serde(default)]
+    secrets: Secrets,
 }
 
 /// Three keys and any number of tables: a key that is neither would pass for a function, so it is refused
@@ -219,6 +296,9 @@ impl Error {
                 let place = error.metadata.as_ref().map(|metadata| metadata.name.as_ref());
                 Error(format!("failed to read {}: {kind}", place.unwrap_or("the configuration")))
             }
+            Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if explain::is_secret(&key) => {
+                Error(format!("wrong value of `{key}` in {}: expected {expected}", place(figment, &key)))
+            }
             kind => Error(format!("wrong value of `{key}` in {}: {kind}", place(figment, &key))),
         }
     }
@@ -248,6 +328,17 @@ impl figment::Provider for Source {
 
     fn data(&self) -> Result<figment::value::Map<figment::Profile, Dict>, figment::Error> {
         self.toml.data()
+    }
+}
+
+impl figment::Provider for &Granted {
+    fn metadata(&self) -> figment::Metadata {
+        figment::Metadata::named("the defaults of the command")
+    }
+
+    fn data(&self) -> Result<figment::value::Map<figment::Profile, Dict>, figment::Error> {
+        let path: Vec<&str> = self.key.split('.').collect();
+        Ok(variable::nested(&path, self.value.clone()))
     }
 }
 
@@ -308,8 +399,8 @@ mod tests {
         check(
             "[sever]\nport = 1",
             &[],
-            "unknown key `sever` in warren.toml: it can be server, data, broker, store, engine, tasks, aws, \
-             limits, functions",
+            "unknown key `sever` in warren.toml: it can be server, data, broker, store, engine, events, tasks, \
+             triggers, aws, limits, metrics, functions, http, connections, secrets",
         );
         check(
             "[server]\nport = 1",
@@ -365,6 +456,16 @@ mod tests {
         keys.split(", ").map(str::to_owned).collect()
     }
 
+    /// The schema of a table names the keys that it can have, and so for the tables in it.
+    fn check_keys(section: &str, content: &serde_json::Value) {
+        let properties = content["properties"].as_object().unwrap();
+        let named: Vec<&String> = properties.keys().collect();
+        assert_eq!(named, keys(section).iter().collect::<Vec<_>>(), "[{section}]");
+        for (key, property) in properties.iter().filter(|(_, property)| property["properties"].is_object()) {
+            check_keys(&format!("{section}.{key}"), property);
+        }
+    }
+
     #[test]
     fn the_schema_names_every_key_and_its_default() {
         let schema = include_str!("../../schemas/config/warren.schema.json");
@@ -373,9 +474,8 @@ mod tests {
         let mut defaults = String::new();
         for (section, content) in sections {
             let properties = content["properties"].as_object().unwrap();
-            if section != "functions" {
-                let named: Vec<&String> = properties.keys().collect();
-                assert_eq!(named, keys(section).iter().collect::<Vec<_>>(), "[{section}]");
+            if !["functions", "connections"].contains(&section.as_str()) {
+                check_keys(section, content);
             }
             defaults += &format!("[{section}]\n");
             for (key, property) in properties.iter().filter(|(_, property)| !property["default"].is_null()) {
@@ -383,13 +483,29 @@ mod tests {
                 defaults += &format!("{key} = {}\n", property["default"]);
             }
         }
-        let function = schema["properties"]["functions"]["additionalProperties"]["properties"].as_object();
-        assert_eq!(
-            function.unwrap().keys().collect::<Vec<_>>(),
-            keys("functions.f").iter().collect::<Vec<_>>()
-        );
+        for section in ["functions", "connections"] {
+            check_keys(&format!("{section}.f"), &sections[section]["additionalProperties"]);
+        }
         let written = read(&defaults, &[]).unwrap();
         assert_eq!(format!("{written:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn every_default_can_be_given_by_a_variable() {
+        let schema = include_str!("../../schemas/config/warren.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        for (section, content) in schema["properties"].as_object().unwrap() {
+            for (key, property) in content["properties"].as_object().unwrap() {
+                let name = format!("WARREN__{section}__{key}").to_uppercase();
+                let text = match &property["default"] {
+                    serde_json::Value::Null => continue,
+                    serde_json::Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                let read = read("", &[(&name, &text)]).unwrap();
+                assert_eq!(format!("{read:?}"), format!("{:?}", Config::default()), "{name}");
+            }
+        }
     }
 
     #[test]
@@ -402,17 +518,98 @@ mod tests {
         let listed: Vec<&str> = guide.lines().filter(|line| line.starts_with("| `")).collect();
         let mut expected = Vec::new();
         for (section, content) in schema["properties"].as_object().unwrap() {
-            for (key, property) in content["properties"].as_object().unwrap() {
-                let default = match &property["default"] {
-                    serde_json::Value::Null => "not set".to_owned(),
-                    serde_json::Value::String(text) => format!("`{text}`"),
-                    other => format!("`{other}`"),
-                };
-                let variable = format!("WARREN__{section}__{key}").to_uppercase();
-                let meaning = property["description"].as_str().unwrap();
-                expected.push(format!("| `{section}.{key}` | `{variable}` | {default} | {meaning} |"));
-            }
+            expected.extend(rows(section, content));
         }
         assert_eq!(listed, expected);
+    }
+
+    /// The rows of the guide for one table of the schema.
+    fn rows(section: &str, content: &serde_json::Value) -> Vec<String> {
+        let mut rows = Vec::new();
+        for (key, property) in content["properties"].as_object().unwrap() {
+            let key = format!("{section}.{key}");
+            if property["properties"].is_object() {
+                rows.extend(self::rows(&key, property));
+                continue;
+            }
+            let default = match &property["default"] {
+                serde_json::Value::Null => "not set".to_owned(),
+                serde_json::Value::String(text) => format!("`{text}`"),
+                other => format!("`{other}`"),
+            };
+            let variable = format!("WARREN__{}", key.replace('.', "__")).to_uppercase();
+            let meaning = property["description"].as_str().unwrap();
+            rows.push(format!("| `{key}` | `{variable}` | {default} | {meaning} |"));
+        }
+        rows
+    }
+
+    #[test]
+    fn http_and_connections_are_read_from_the_file_and_the_environment() {
+        let file = "[http]\nredirects_max = 0\n[connections.shop]\nbound_to = 'api.example'\n\
+                    basic = { username = 'u', password = 'p' }";
+        let variables = [
+            ("WARREN__HTTP__EGRESS__ALLOW", "http://127.0.0.1:*, 10.0.0.0/8"),
+            ("WARREN__HTTP__TIMEOUT_SECONDS", "5"),
+            ("WARREN__BROKER__DECLARE_QUEUES", "true"),
+            ("WARREN__CONNECTIONS__Shop.2__API_KEY__NAME", "x-key"),
+            ("WARREN__CONNECTIONS__Shop.2__API_KEY__VALUE", "7"),
+            ("WARREN__CONNECTIONS__Shop.2__HEADERS__X-Tenant", "8"),
+            ("WARREN__CONNECTIONS__shop__BASIC__PASSWORD", "secret"),
+            ("WARREN__SECRETS__KEY", &"07".repeat(32)),
+        ];
+        let config = read(file, &variables).unwrap();
+        assert_eq!((config.http.egress.allow.len(), config.http.redirects_max), (2, 0));
+        assert_eq!((config.http.timeout.as_secs(), config.broker.declare_queues), (5, true));
+        assert_eq!(config.secrets.read_key().unwrap(), Some(Key([7; 32])));
+        let shop = config.connections["Shop.2"].open("Shop.2", None).unwrap();
+        assert_eq!(shop.additions.headers[0].0, "X-Tenant");
+        assert!(!format!("{:?}", config.connections).contains("secret"));
+    }
+
+    #[test]
+    fn a_connection_that_cannot_be_is_told_without_its_secrets() {
+        for (text, says) in [
+            (
+                "[connections.c]",
+                "wrong value of `connections.c` in warren.toml: a connection needs one of `basic`, `api_key` and \
+                 `oauth`",
+            ),
+            (
+                "[connections.c]\nbasic = 'u:secret'",
+                "wrong value of `connections.c.basic` in warren.toml: expected struct Basic",
+            ),
+            (
+                "[connections.c.basic]\nusername = 'u'\npassword = 1234",
+                "wrong value of `connections.c.basic.password` in warren.toml: expected a string",
+            ),
+            (
+                "[connections.c.basic]\nuser = 'u'",
+                "unknown key `connections.c.basic.user` in warren.toml: it can be username, password",
+            ),
+            (
+                "[connections.'a/b'.api_key]\nname = 'n'\nvalue = 'v'",
+                "wrong name of a connection, \"a/b\", in warren.toml: it has 1 to 64 letters, digits, dots, \
+                 hyphens and underscores",
+            ),
+            (
+                "[http]\nredirects_max = 4",
+                "wrong value of `http.redirects_max` in warren.toml: at most 3 redirects can be followed",
+            ),
+        ] {
+            check(text, &[], says);
+        }
+    }
+
+    #[test]
+    fn what_a_command_takes_for_granted_is_overruled_by_all_else() {
+        let granted = Granted { key: "http.egress.allow", value: vec![Value::from("127.0.0.1")].into() };
+        let read = |text: &str| {
+            let given = figment(text, Path::new("warren.toml"), [], &[]);
+            Config::of(&given.join(&granted)).unwrap().http
+        };
+        assert_eq!(read("").egress.allow.len(), 1);
+        assert_eq!(read("[http]\nredirects_max = 1").egress.allow.len(), 1);
+        assert_eq!(read("[http.egress]\nallow = []").egress.allow.len(), 0);
     }
 }

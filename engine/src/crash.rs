@@ -31,12 +31,16 @@ pub const POINTS: &[&str] = &[
     "task-recorded",
     // The row of an execution is there; its first message is not.
     "start-committed",
+    // The execution is announced as begun; its first message is not there.
+    "begin-announced",
     // Due rows are claimed; their nudges were not sent.
     "due-claimed",
     // A callback is committed; its caller has no answer.
     "callback-committed",
     // The branches of an execution that was stopped are gone; nobody was told.
     "stop-committed",
+    // An end that no delivery stands behind is announced; its mark is still there.
+    "announced",
     // Express: the requests of a held delivery are out.
     "express-asked",
     // Express: the answers are in; what follows was not sent.

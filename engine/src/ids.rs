@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use asl::data::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -46,9 +47,22 @@ uuid_id!(
     /// An execution. Ranges of ids are ranges of start time.
     ExecutionId
 );
+impl ExecutionId {
+    /// When it was drawn, to the millisecond; `None` for an id that Warren did not make.
+    pub fn drawn_at(self) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        let milliseconds = i64::try_from(seconds).ok()?.checked_mul(1_000)?;
+        Some(Timestamp::from_milliseconds(milliseconds + i64::from(nanoseconds / 1_000_000)))
+    }
+}
+
 uuid_id!(
     /// A state machine, whatever its revision.
     MachineId
+);
+uuid_id!(
+    /// A trigger, as long as it is there.
+    TriggerId
 );
 uuid_id!(
     /// A state machine's definition as it was at one time; immutable.
@@ -67,5 +81,18 @@ impl Stamp {
         let random = Uuid::new_v4().as_u128();
         // The low bits of a v4 UUID are random; 31 of them fit a signed column of any database.
         Stamp((random & 0x7fff_ffff) as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_tells_when_it_was_drawn() {
+        let drawn_at = |id: &str| id.parse::<ExecutionId>().unwrap().drawn_at();
+        let at = Timestamp::from_milliseconds(0x0190_0000_0000);
+        assert_eq!(drawn_at("01900000-0000-7000-8000-000000000001"), Some(at));
+        assert_eq!(drawn_at("00000000-0000-4000-8000-000000000001"), None);
     }
 }

@@ -14,7 +14,11 @@ pub mod names;
 
 pub mod messages;
 
+pub mod events;
+
 pub mod ports;
+
+pub mod metrics;
 
 pub mod services;
 

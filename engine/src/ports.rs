@@ -7,3 +7,4 @@ pub mod broker;
 pub mod catalog;
 pub mod clock;
 pub mod store;
+pub mod triggers;

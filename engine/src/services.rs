@@ -26,8 +26,10 @@ use crate::ports::broker::{Broker, Queue};
 use crate::ports::catalog::Catalog;
 use crate::ports::clock::Clock;
 use crate::ports::store::Store;
+use crate::ports::triggers::Triggers;
 
 pub mod advance;
+pub mod bus;
 pub mod callbacks;
 pub mod child_executions;
 pub mod counted;
@@ -38,22 +40,35 @@ pub mod express;
 pub mod forks;
 pub mod functions;
 pub mod fused;
+pub mod gauges;
 pub mod headers;
+pub mod late_core;
+pub mod messaging;
+pub mod metered;
+pub mod moves;
+pub mod observed;
+pub mod onlookers;
 pub mod outages;
 pub mod poison;
 pub mod programs;
+pub mod publishing;
+pub mod queues;
 pub mod reading;
 pub mod republish;
 pub mod scheduler;
 pub mod shards;
+pub mod status_events;
 pub mod sweeper;
 pub mod task_runner;
 pub mod tokens;
+pub mod transitions;
+pub mod triggers;
 pub mod watermarks;
 
 use counted::Counted;
 use door::Door;
 use headers::Headers;
+use onlookers::Onlookers;
 use outages::Outages;
 use programs::Programs;
 use scheduler::NearTimer;
@@ -67,6 +82,8 @@ pub struct Core {
     pub store: Arc<dyn Store>,
     /// What the API lists and describes.
     pub catalog: Arc<dyn Catalog>,
+    /// What starts executions by itself.
+    pub triggers: Arc<dyn Triggers>,
     /// Messages.
     pub broker: Arc<dyn Broker>,
     /// The deployment's clock.
@@ -77,12 +94,18 @@ pub struct Core {
     pub limits: Limits,
     /// Bounds of the door.
     pub admission: Admission,
+    /// What is told to those who listen.
+    pub announces: Announces,
+    /// Those who look on through this process.
+    pub onlookers: Onlookers,
     /// Machines that executions are started of.
     pub door: Door,
     /// Open Standard executions.
     pub open_executions: Counted,
     /// Transitions of Express executions that wait for an engine.
     pub express_waiting: Counted,
+    /// Whether queues and topics of others that tasks send to are made where they are missing.
+    pub declares_queues: bool,
     /// What Task states can call, activities aside.
     pub connectors: Vec<Arc<dyn Connector>>,
     /// Compiled definitions.
@@ -113,6 +136,8 @@ pub struct Core {
     pub replies: express::Replies,
     /// Forks of Express executions that are over before all their children are.
     pub ended_forks: express::EndedForks,
+    /// What this engine holds of Express executions.
+    pub held_bytes: express::HeldBytes,
     /// Reply queues of other engines that were there just now.
     pub reply_queues: express::ReplyQueues,
 }
@@ -124,6 +149,15 @@ pub struct Admission {
     pub open_executions_max: u64,
     /// Transitions of Express executions that wait for an engine.
     pub express_waiting_max: u64,
+}
+
+/// What is told to those who listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announces {
+    /// Each change of the status of a Standard execution, at least once.
+    pub status_changes: bool,
+    /// Each transition, as it may be seen in passing.
+    pub transitions: bool,
 }
 
 /// Work that nobody waits for any more.

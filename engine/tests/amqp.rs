@@ -7,6 +7,7 @@
 mod support;
 
 #[path = "support/proxy.rs"]
+#[expect(dead_code, reason = "each test uses a part of it")]
 mod proxy;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use support::Prefix;
 use tokio::time::timeout;
 
 const FOREVER: Duration = Duration::from_secs(30);
+/// The size of the frame, then class and method of `basic.ack`.
+const ACKNOWLEDGEMENT: [u8; 8] = [0, 0, 0, 13, 0, 60, 0, 80];
 
 async fn ready(config: AmqpConfig) -> Arc<Amqp> {
     let amqp = Amqp::open(config).unwrap();
@@ -68,8 +71,8 @@ fn publish_until_it_failed(amqp: &Arc<Amqp>, queue: &Queue) -> impl Future<Outpu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_connection_comes_back_with_everything_that_was_declared() {
     let prefix = Prefix::new(&["orders"]);
-    let proxy = Proxy::before(&support::url()).await;
-    let amqp = ready(AmqpConfig { url: proxy.url(), ..prefix.config() }).await;
+    let (proxy, url) = Proxy::before(&support::url()).await;
+    let amqp = ready(AmqpConfig { url, ..prefix.config() }).await;
     let (orders, reply) = (Queue::named("orders"), Queue::reply("here"));
     amqp.declare(&[orders.clone(), reply.clone()]).await.unwrap();
     let lost = amqp.consume(&orders, 10).await.unwrap();
@@ -78,7 +81,8 @@ async fn a_lost_connection_comes_back_with_everything_that_was_declared() {
 
     let publishers: Vec<_> = (0..8).map(|_| tokio::spawn(publish_until_it_failed(&amqp, &orders))).collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    proxy.refuse();
+    proxy.refuse(true);
+    proxy.cut();
     let cancelled = async {
         loop {
             if let Err(error) = lost.next(10).await {
@@ -89,7 +93,7 @@ async fn a_lost_connection_comes_back_with_everything_that_was_declared() {
     assert!(matches!(timeout(FOREVER, cancelled).await.unwrap(), Error::Cancelled));
     becomes(&amqp, |health| matches!(health, Health::Away(_))).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    proxy.accept();
+    proxy.refuse(false);
 
     for publisher in publishers {
         timeout(FOREVER, publisher).await.unwrap().unwrap();
@@ -111,8 +115,8 @@ async fn a_lost_connection_comes_back_with_everything_that_was_declared() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_settled_together_is_acknowledged_in_one_frame() {
     let prefix = Prefix::new(&["orders"]);
-    let proxy = Proxy::before(&support::url()).await;
-    let amqp = ready(AmqpConfig { url: proxy.url(), ..prefix.config() }).await;
+    let (proxy, url) = Proxy::counting(&support::url(), Some(&ACKNOWLEDGEMENT)).await;
+    let amqp = ready(AmqpConfig { url, ..prefix.config() }).await;
     let orders = Queue::named("orders");
     amqp.declare(std::slice::from_ref(&orders)).await.unwrap();
     let batch = (0..100).map(|id| publication(&orders, id)).collect();
@@ -125,7 +129,7 @@ async fn what_is_settled_together_is_acknowledged_in_one_frame() {
     // The first 40 are the oldest; of the rest each second one is done.
     let done = held.iter().enumerate().filter(|(index, _)| *index < 40 || index % 2 == 0);
     let done: Vec<_> = done.map(|(_, held)| (held.tag, Settle::Acknowledge)).collect();
-    let before = proxy.acknowledgements();
+    let before = proxy.counted();
     consumer.settle(done).await.unwrap();
     drop(consumer);
     let again = amqp.consume(&orders, 100).await.unwrap();
@@ -135,7 +139,7 @@ async fn what_is_settled_together_is_acknowledged_in_one_frame() {
     }
     assert!(left.iter().all(|left| left.id.parse::<usize>().unwrap() % 2 == 1), "{left:?}");
     // Index 40 follows on the oldest.
-    assert_eq!(proxy.acknowledgements() - before, 1 + 29);
+    assert_eq!(proxy.counted() - before, 1 + 29);
     amqp.close().await;
 }
 

@@ -283,6 +283,59 @@ fn a_bad_configuration_is_wrong_usage() {
     );
 }
 
+/// A key, and a connection whose password was sealed under it.
+const KEY: [(&str, &str); 1] = [("WARREN__SECRETS__KEY", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")];
+
+fn connection(password: &str) -> String {
+    format!("[connections.shop.basic]\nusername = 'u'\npassword = '{password}'\n")
+}
+
+#[test]
+fn a_secret_is_sealed_from_standard_input_and_opened_at_a_start() {
+    let place = Place::with(&[]);
+    let seal = |input: &str| place.run_with(&["connection", "seal"], &KEY, input);
+    let (first, second) = (seal("correct horse\n"), seal("correct horse"));
+    assert_eq!((first.code, second.code), (Some(0), Some(0)), "{}{}", first.stderr, second.stderr);
+    assert!(first.last_line().starts_with("warren-sealed.1:") && first.stdout.lines().count() == 1);
+    assert_ne!(first.stdout, second.stdout);
+
+    let place = Place::with(&[("warren.toml", &connection(first.last_line()))]);
+    for command in [["dev", "--port", "0"], ["serve", "--port", "0"]] {
+        check(&place, &command, 2, &["`connections.shop.basic.password`", "`secrets.key`"]);
+        let other = [("WARREN__SECRETS__KEY", &*"08".repeat(32))];
+        let ran = place.run_with(&command, &other, "");
+        assert_eq!(ran.code, Some(2));
+        assert!(
+            ran.stderr.contains("it was sealed under another key, or was changed since"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let ran = place.run_with(&["config", "explain"], &KEY, "");
+    assert!(!ran.stdout.contains("warren-sealed") && !ran.stdout.contains(KEY[0].1), "{}", ran.stdout);
+    assert!(ran.stdout.contains("connections.shop.basic.username"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_key_can_be_in_a_file_of_its_own() {
+    let place = Place::with(&[("key", &format!("{}\n", "07".repeat(32)))]);
+    let variables = [("WARREN__SECRETS__KEY_FILE", "key")];
+    assert_eq!(place.run_with(&["connection", "seal"], &variables, "x").code, Some(0));
+    let missing = place.run_with(&["connection", "seal"], &[("WARREN__SECRETS__KEY_FILE", "absent")], "x");
+    assert_eq!(missing.code, Some(2));
+    assert!(missing.stderr.contains("failed to read the key of secrets in absent"), "{}", missing.stderr);
+}
+
+#[test]
+fn what_cannot_be_sealed_is_told() {
+    let place = Place::with(&[]);
+    check(&place, &["connection", "seal"], 2, &["there is no key to seal with", "openssl rand -base64 32"]);
+    let empty = place.run_with(&["connection", "seal"], &KEY, "\n");
+    assert_eq!((empty.code, empty.stdout.as_str()), (Some(2), ""));
+    let long = place.run_with(&["connection", "seal"], &KEY, &"x".repeat(65_537));
+    assert!(long.code == Some(2) && long.stderr.contains("more than 65536 bytes"), "{}", long.stderr);
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let place = Place::with(&[("pass.json", PASS)]);

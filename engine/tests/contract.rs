@@ -18,12 +18,14 @@ mod contract {
     pub mod broker;
     pub mod catalog;
     pub mod durability;
+    pub mod exchanges;
     mod postgres;
     pub mod store_closes;
     pub mod store_commits;
     pub mod store_failures;
     pub mod store_forks;
     pub mod store_schedule;
+    pub mod triggers;
     pub mod world;
 
     pub(crate) use promises;
@@ -34,9 +36,10 @@ mod in_process_broker {
 
     use engine::adapters::in_process::InProcess;
 
-    use crate::contract::broker;
+    use crate::contract::{broker, exchanges};
 
     broker::promises_to!(tokio::test(start_paused = true), Arc::new(InProcess::new()));
+    exchanges::promises_to!(tokio::test(start_paused = true), Arc::new(InProcess::new()));
     broker::exact_promises_to!(tokio::test(start_paused = true), Arc::new(InProcess::new()));
 }
 
@@ -50,10 +53,10 @@ mod rabbitmq {
 
     use async_trait::async_trait;
     use engine::adapters::amqp::Amqp;
-    use engine::ports::broker::{Broker, Consumer, Error, Health, Publication, Published, Queue};
+    use engine::ports::broker::{Broker, Consumer, Error, Exchange, Health, Publication, Published, Queue};
 
     use crate::amqp::Prefix;
-    use crate::contract::broker;
+    use crate::contract::{broker, exchanges};
 
     /// Its queues are gone when the test is.
     struct Swept {
@@ -62,7 +65,7 @@ mod rabbitmq {
     }
 
     async fn swept() -> Arc<dyn Broker> {
-        let prefix = Prefix::new(&["orders"]);
+        let prefix = Prefix::new(&["orders", "all", "some"]);
         let amqp = Amqp::open(prefix.config()).unwrap();
         amqp.ready_within(Duration::from_secs(60)).await.unwrap();
         Arc::new(Swept { amqp, _prefix: prefix })
@@ -72,6 +75,26 @@ mod rabbitmq {
     impl Broker for Swept {
         async fn declare(&self, queues: &[Queue]) -> Result<(), Error> {
             self.amqp.declare(queues).await
+        }
+
+        async fn declare_exchange(&self, exchange: &Exchange) -> Result<(), Error> {
+            self.amqp.declare_exchange(exchange).await
+        }
+
+        async fn bind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
+            self.amqp.bind(queue, exchange, pattern).await
+        }
+
+        async fn unbind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
+            self.amqp.unbind(queue, exchange, pattern).await
+        }
+
+        async fn join(&self, from: &Exchange, to: &Exchange) -> Result<(), Error> {
+            self.amqp.join(from, to).await
+        }
+
+        fn emit(&self, publication: Publication) {
+            self.amqp.emit(publication);
         }
 
         async fn delete(&self, queue: &Queue) -> Result<(), Error> {
@@ -96,6 +119,7 @@ mod rabbitmq {
     }
 
     broker::promises_to!(tokio::test(flavor = "multi_thread", worker_threads = 2), swept().await);
+    exchanges::promises_to!(tokio::test(flavor = "multi_thread", worker_threads = 2), swept().await);
 }
 
 #[path = "support/memory_store.rs"]
@@ -110,7 +134,7 @@ mod memory_store {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule,
+        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule, triggers,
     };
     use crate::memory_store_model::MemoryStore;
 
@@ -124,6 +148,7 @@ mod memory_store {
     }
 
     catalog::promises_to!(tokio::test, &Model);
+    triggers::promises_to!(tokio::test, &Model);
     store_commits::promises_to!(tokio::test, &Model);
     store_forks::promises_to!(tokio::test, &Model);
     store_failures::promises_to!(tokio::test, &Model);
@@ -140,7 +165,7 @@ mod sqlite_in_memory {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule,
+        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule, triggers,
     };
 
     struct Memory;
@@ -154,6 +179,7 @@ mod sqlite_in_memory {
     }
 
     catalog::promises_to!(tokio::test, &Memory);
+    triggers::promises_to!(tokio::test, &Memory);
     store_commits::promises_to!(tokio::test, &Memory);
     store_forks::promises_to!(tokio::test, &Memory);
     store_failures::promises_to!(tokio::test, &Memory);
@@ -172,6 +198,7 @@ mod sqlite_in_a_file {
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
         catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule,
+        triggers,
     };
 
     struct File(TempDir);
@@ -192,6 +219,7 @@ mod sqlite_in_a_file {
     }
 
     catalog::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    triggers::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_failures::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
@@ -211,6 +239,7 @@ mod postgres {
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
         catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule,
+        triggers,
     };
     use crate::postgres_server::TestDatabase;
 
@@ -222,6 +251,7 @@ mod postgres {
     }
 
     catalog::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    triggers::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_failures::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);

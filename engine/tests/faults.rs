@@ -9,6 +9,7 @@
 
 #[path = "faults"]
 mod faults {
+    pub mod listener;
     pub mod load;
     pub mod oracle;
     pub mod world;
@@ -25,6 +26,7 @@ mod faults {
     mod mixture;
     mod poison;
     mod replies_lost;
+    mod triggers;
 }
 
 #[path = "support"]
@@ -33,9 +35,9 @@ mod support {
     pub mod engine;
     pub mod histories;
     pub mod lottery;
-    pub mod network;
     pub mod private;
-
+    #[expect(dead_code, reason = "each test uses a part of it")]
+    pub mod proxy;
     pub mod recorder;
     pub mod worker;
 }

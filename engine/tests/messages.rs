@@ -6,12 +6,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
 
 use engine::messages::{Body, Express, ExpressResult, Move, TaskMessage, TaskResult, decode, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+#[path = "support/schema.rs"]
+mod schema;
+
+use schema::project;
 
 /// Every type and version that is read.
 const TYPES: [&str; 7] = [
@@ -23,10 +27,6 @@ const TYPES: [&str; 7] = [
     "express.1",
     "express-result.1",
 ];
-
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 /// Type, name and bytes of all samples.
 fn samples() -> Vec<(String, String, Vec<u8>)> {
@@ -83,7 +83,7 @@ fn every_kind_of_history_event_has_a_sample() {
 fn every_sample_fits_its_schema() {
     for (kind, name, bytes) in samples() {
         let file = format!("{kind}.schema.json");
-        let problem = Schemas { file: &file }.problem(&schema(&file), &decode(&bytes).unwrap());
+        let problem = schema::problem(&format!("messages/{file}"), &decode(&bytes).unwrap());
         assert_eq!(problem, None, "{name}");
     }
 }
@@ -96,79 +96,10 @@ fn what_does_not_fit_a_schema_is_noticed() {
     {
         let mut nudge: Value = decode(&bytes).unwrap();
         nudge[field] = value;
-        assert!(Schemas { file }.problem(&schema(file), &nudge).is_some(), "{field}");
+        assert!(schema::problem(&format!("messages/{file}"), &nudge).is_some(), "{field}");
     }
 }
 
 fn schema(file: &str) -> Value {
-    let bytes = std::fs::read(project().join("schemas/messages").join(file)).unwrap();
-    decode(&bytes).unwrap()
-}
-
-/// As much of JSON Schema as the schemas use; any other keyword is an error.
-struct Schemas<'a> {
-    /// Where `#` refers to.
-    file: &'a str,
-}
-
-impl Schemas<'_> {
-    /// Why a value does not fit; `None` if it does.
-    fn problem(&self, schema: &Value, value: &Value) -> Option<String> {
-        let rules = schema.as_object().unwrap().iter();
-        rules.filter_map(|(word, rule)| self.breaks(schema, word, rule, value)).next()
-    }
-
-    fn breaks(&self, schema: &Value, word: &str, rule: &Value, value: &Value) -> Option<String> {
-        let unless = |fits: bool| (!fits).then(|| format!("{value} is not of {word} {rule}"));
-        match word {
-            "$schema" | "$defs" | "title" | "description" => None,
-            "$ref" => self.refers(rule.as_str().unwrap(), value),
-            "const" => unless(value == rule),
-            "enum" => unless(rule.as_array().unwrap().contains(value)),
-            "minimum" => unless(value.as_f64() >= rule.as_f64()),
-            "type" => unless(is_of(rule.as_str().unwrap(), value)),
-            "oneOf" => {
-                let fitting =
-                    rule.as_array().unwrap().iter().filter(|one| self.problem(one, value).is_none());
-                unless(fitting.count() == 1)
-            }
-            "items" => value.as_array()?.iter().find_map(|item| self.problem(rule, item)),
-            "prefixItems" => {
-                let mut pairs = rule.as_array().unwrap().iter().zip(value.as_array()?);
-                pairs.find_map(|(rule, item)| self.problem(rule, item))
-            }
-            "properties" => {
-                let members = value.as_object()?;
-                members.iter().find_map(|(name, member)| self.problem(rule.get(name)?, member))
-            }
-            "required" => {
-                let has = |name: &Value| value.get(name.as_str().unwrap()).is_some();
-                unless(rule.as_array().unwrap().iter().all(has))
-            }
-            "additionalProperties" => {
-                let known = |name: &String| schema["properties"].get(name).is_some();
-                unless(value.as_object()?.keys().all(known))
-            }
-            other => panic!("{}: the keyword {other} is not checked", self.file),
-        }
-    }
-
-    fn refers(&self, place: &str, value: &Value) -> Option<String> {
-        let (file, pointer) = place.split_once('#').unwrap();
-        let file = if file.is_empty() { self.file } else { file };
-        let schema = schema(file);
-        Schemas { file }.problem(schema.pointer(pointer).unwrap(), value)
-    }
-}
-
-fn is_of(kind: &str, value: &Value) -> bool {
-    match kind {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "boolean" => value.is_boolean(),
-        "null" => value.is_null(),
-        other => panic!("the type {other} is not checked"),
-    }
+    schema::read(&format!("messages/{file}"))
 }

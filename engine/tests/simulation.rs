@@ -54,6 +54,8 @@ mod connector;
 mod fate;
 #[path = "simulation/journal.rs"]
 mod journal;
+#[path = "simulation/listener.rs"]
+mod listener;
 #[path = "simulation/node.rs"]
 mod node;
 #[path = "simulation/notes.rs"]
@@ -173,6 +175,7 @@ fn a_full_history_ends_the_execution_wherever_it_is_met() {
             let end = end.unwrap_or_else(|_| panic!("with room for {history_events_max} it does not end"));
             assert_eq!(end.status, ExecutionStatus::Failed);
             check::nothing_is_left(&world);
+            check::all_is_announced(&world).await;
         });
     }
 }
@@ -237,8 +240,9 @@ fn run(seed: u64, wish: Wish, journal: Arc<Journal>) -> u64 {
                 Err(_) => panic!("an execution has not ended; {}", check::what_is_left(&world)),
             }
         }
-        relents.abort();
         check::nothing_is_left(&world);
+        check::all_is_announced(&world).await;
+        relents.abort();
         assert_eq!(wish, Wish::Kept, "this run was asked for the impossible");
         world.fate.trace()
     })
@@ -258,6 +262,7 @@ fn alone(name: &str, kind: Kind, workflow: &Workflow) -> End {
         let end = ended(&world, &machine, "alone").await;
         assert_eq!(world.ledger.repeated(), Vec::<String>::new(), "each attempt runs once");
         check::nothing_is_left(&world);
+        check::all_is_announced(&world).await;
         end
     })
 }

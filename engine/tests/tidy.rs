@@ -125,6 +125,12 @@ fn services_and_ports_look_only_inwards() {
 }
 
 #[test]
+fn what_events_mean_is_computed_without_a_clock_or_a_runtime() {
+    let outer = ["tokio", "SystemTime", "Instant", "crate::ports", "crate::services"];
+    check(&rust("engine/src/events"), &outer, |_| false);
+}
+
+#[test]
 fn nothing_is_left_for_later() {
     for folder in ["asl", "connectors", "engine", "benches"] {
         for file in rust(folder).iter().filter(|file| !file.path.ends_with("tests/tidy.rs")) {

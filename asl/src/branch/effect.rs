@@ -39,6 +39,20 @@ pub enum Effect {
     Finish(Outcome),
 }
 
+impl Effect {
+    /// The task that it sends out, if it is that.
+    pub fn task(&self) -> Option<&TaskRequest> {
+        match self {
+            Effect::ScheduleTask(request) => Some(request),
+            Effect::Continue
+            | Effect::StartTimer { .. }
+            | Effect::Fork(_)
+            | Effect::EndBranch(_)
+            | Effect::Finish(_) => None,
+        }
+    }
+}
+
 /// A task to be sent out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRequest {
@@ -52,6 +66,9 @@ pub struct TaskRequest {
     pub timeout_seconds: Option<u32>,
     /// Seconds that may pass without a heartbeat.
     pub heartbeat_seconds: Option<u32>,
+    /// When it was scheduled; not known of requests that an earlier release made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<Timestamp>,
 }
 
 /// Children to be made.

@@ -20,7 +20,7 @@ impl<'a> Turn<'a> {
             return Err(Failure::runtime(format!("The activity {arn} does not exist.")));
         }
         let mut context = self.context();
-        if needs_token(&task.resource) {
+        if has_token(&task.resource) {
             context.task_token = Some(self.tick.task_token.clone());
         }
         let raw = std::mem::take(&mut self.branch.data);
@@ -56,6 +56,7 @@ impl<'a> Turn<'a> {
             parameters,
             timeout_seconds,
             heartbeat_seconds,
+            scheduled_at: Some(self.tick.now),
         };
         self.bounded(&request.parameters, &limit_name(&task.resource, &self.state().name))?;
         Ok((request, role_arn))
@@ -112,6 +113,8 @@ impl<'a> Turn<'a> {
             heartbeat_seconds: request.heartbeat_seconds,
             times_out_at: self.in_seconds(request.timeout_seconds),
             heartbeat_due_at: if beats_later { None } else { self.in_seconds(request.heartbeat_seconds) },
+            scheduled_at: request.scheduled_at,
+            started_at: None,
             early: None,
         };
         self.wait_for(attempt);
@@ -140,6 +143,7 @@ impl<'a> Turn<'a> {
         }
         self.record(EventKind::ActivityStarted { worker_name });
         attempt.stage = Stage::Started;
+        attempt.started_at = Some(self.tick.now);
         attempt.times_out_at = self.in_seconds(attempt.timeout_seconds);
         attempt.heartbeat_due_at = self.in_seconds(attempt.heartbeat_seconds);
         self.wait_for(attempt);
@@ -303,8 +307,9 @@ impl<'a> Turn<'a> {
     }
 }
 
-fn needs_token(resource: &Resource) -> bool {
-    matches!(resource, Resource::Service(service) if service.pattern == Pattern::WaitForTaskToken)
+/// A job has one, too: whoever gets it may end the task before the job does (recorded on AWS, 2024).
+fn has_token(resource: &Resource) -> bool {
+    matches!(resource, Resource::Service(service) if service.pattern.is_submitted())
 }
 
 fn is_token_function(resource: &Resource) -> bool {

@@ -51,7 +51,7 @@ pub struct Context<'a> {
     pub entered_at: Timestamp,
     /// Retries of this visit so far; only Task, Parallel and Map states have one.
     pub retry_count: Option<u32>,
-    /// The task token, while a `.waitForTaskToken` task is made.
+    /// The task token, while a `.waitForTaskToken` or `.sync` task is made.
     pub task_token: Option<String>,
     /// The innermost iteration.
     pub item: Option<Arc<MapItem>>,

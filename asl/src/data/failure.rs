@@ -60,8 +60,12 @@ impl Failure {
         self.error.as_deref() == Some(name)
     }
 
-    /// What a Catch sees: `{"Error": …, "Cause": …}`, absent parts left out.
+    /// What a Catch sees: `{"Error": …, "Cause": …}`, absent parts left out. A failure that says nothing at all,
+    /// of SendTaskFailure, is shown with both as null (recorded on AWS, 2024).
     pub fn error_output(&self) -> Value {
+        if self.error.is_none() && self.cause.is_none() {
+            return json!({"Error": null, "Cause": null});
+        }
         let mut output = json!({});
         if let Some(error) = &self.error {
             output["Error"] = error.clone().into();

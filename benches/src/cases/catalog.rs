@@ -2,6 +2,7 @@
 
 use super::latency::Latency;
 use super::maps::Maps;
+use super::metrics_cost::MetricsCost;
 use super::throughput::Throughput;
 use super::workload::Workload;
 use super::{Case, Kind};
@@ -70,6 +71,10 @@ pub const CATALOG: &[Case] = &[
     latency("latency-express-fused", Latency { express: true, fuse: true, p50_ms_max: 1.5 }),
     latency("latency-standard", Latency { express: false, fuse: false, p50_ms_max: 11.0 }),
     latency("latency-standard-fused", Latency { express: false, fuse: true, p50_ms_max: 3.0 }),
+    metrics_cost("metrics-cost-express", true, false),
+    metrics_cost("metrics-cost-express-fused", true, true),
+    metrics_cost("metrics-cost-standard", false, false),
+    metrics_cost("metrics-cost-standard-fused", false, true),
     plain("sleeping", "memory that executions in a Wait take", Kind::Sleeping),
     plain("timers", "how late many timers fire that are due at once", Kind::Timers),
     plain("start", "an engine until it is ready, and its memory idle", Kind::Start),
@@ -100,6 +105,11 @@ const fn maps(name: &'static str, express: bool, fuse: bool) -> Case {
 
 const fn latency(name: &'static str, latency: Latency) -> Case {
     plain(name, "ten Pass states one at a time: idle, and at half load", Kind::Latency(latency))
+}
+
+const fn metrics_cost(name: &'static str, express: bool, fuse: bool) -> Case {
+    let kind = Kind::MetricsCost(MetricsCost { express, fuse });
+    plain(name, "ten Pass states on an engine that records metrics, and on one that does not", kind)
 }
 
 const fn express(workload: Workload) -> Throughput {

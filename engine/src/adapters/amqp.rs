@@ -19,6 +19,8 @@
 mod batch;
 mod closing;
 mod envelope;
+mod exchanges;
+mod feed;
 mod greeting;
 mod ladder;
 mod lane;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lapin::Channel;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::types::FieldTable;
@@ -41,12 +44,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::closing::Closing;
-use self::envelope::{Names, is_reply};
+use self::envelope::Names;
+use self::exchanges::Exchanges;
+use self::feed::Feed;
 use self::link::{Link, Role};
 use self::publisher::Publisher;
 use self::receiver::Receiver;
 use self::topology::{Topology, soft_error, unavailable};
-use crate::ports::broker::{Broker, Consumer, Error, Health, Publication, Published, Queue};
+use crate::ports::broker::{
+    Address, Broker, Consumer, Error, Exchange, Health, Publication, Published, Queue,
+};
 
 pub use self::greeting::Server;
 pub use self::topology::QueueType;
@@ -95,6 +102,8 @@ pub struct Amqp {
     publishing: Arc<Link>,
     consuming: Arc<Link>,
     publisher: Arc<Publisher>,
+    feed: Feed,
+    exchanges: Exchanges,
     closing: Arc<Closing>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -115,8 +124,9 @@ impl Amqp {
         tasks.spawn(Arc::clone(&publishing).keep());
         tasks.spawn(Arc::clone(&consuming).keep());
         let publisher = Publisher::new(&names, &publishing, &topology, config.confirm_within, &mut tasks);
-        let (closing, tasks) = (Arc::default(), Mutex::new(tasks));
-        Ok(Amqp { names, topology, publishing, consuming, publisher, closing, tasks })
+        let feed = Feed::new(&publishing, &mut tasks);
+        let (exchanges, closing, tasks) = (Exchanges::default(), Arc::default(), Mutex::new(tasks));
+        Ok(Amqp { names, topology, publishing, consuming, publisher, feed, exchanges, closing, tasks })
     }
 
     /// Waits until it is connected and everything is declared.
@@ -152,7 +162,8 @@ impl Amqp {
             Err(error) if soft_error(&error) == Some(AMQPSoftError::NOTFOUND) => false,
             Err(error) => return Err(unavailable(error)),
         };
-        if exists && !is_reply(queue) {
+        // What is remembered is made again when the connection is lost: that of others is theirs to make.
+        if exists && queue.is_ours() && !queue.is_exclusive() {
             self.topology.remember(queue);
         }
         Ok(exists)
@@ -160,8 +171,7 @@ impl Amqp {
 
     /// Over a channel of its own, which the broker closes if there is no such queue.
     async fn look_at(&self, queue: &Queue) -> Result<lapin::Result<lapin::Queue>, Error> {
-        let session = self.consuming.session(Instant::now() + CONNECTED_WITHIN).await?;
-        let channel = session.channel().await.map_err(unavailable)?;
+        let channel = self.channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let found = channel.queue_declare(self.names.of(queue).into(), passive, FieldTable::default()).await;
         if found.is_ok() {
@@ -170,15 +180,37 @@ impl Amqp {
         Ok(found)
     }
 
-    /// Publishes those that go somewhere; says which.
-    async fn sift(&self, batch: &[Publication]) -> Result<Vec<bool>, Error> {
-        let mut goes = Vec::with_capacity(batch.len());
-        for publication in batch {
+    /// A channel of the consuming connection, for one thing.
+    async fn channel(&self) -> Result<Channel, Error> {
+        let session = self.consuming.session(Instant::now() + CONNECTED_WITHIN).await?;
+        session.channel().await.map_err(unavailable)
+    }
+
+    /// Whether a publication must be looked at before it is sent, since the broker would not return it.
+    fn is_uncertain(&self, publication: &Publication) -> bool {
+        let is_delayed = publication.delay.is_some_and(|delay| !delay.is_zero());
+        match &publication.to {
             // What waits in a rung would not be returned if nobody ever gets it.
-            let is_delayed = publication.delay.is_some_and(|delay| !delay.is_zero());
-            goes.push(!is_delayed || self.exists(&publication.queue).await?);
+            Address::Queue(_) => is_delayed,
+            Address::Exchange(exchange, _) => !self.exchanges.is_trusted(exchange),
         }
-        Ok(goes)
+    }
+
+    /// Whether it goes somewhere.
+    async fn goes(&self, publication: &Publication) -> Result<bool, Error> {
+        match &publication.to {
+            _ if !self.is_uncertain(publication) => Ok(true),
+            Address::Queue(queue) => self.exists(queue).await,
+            Address::Exchange(exchange, _) => {
+                let channel = self.channel().await?;
+                let exists = exchanges::exists(&channel, &self.names, exchange).await?;
+                if exists {
+                    self.exchanges.saw(exchange);
+                    let _ = channel.close(200, "OK".into()).await;
+                }
+                Ok(exists)
+            }
+        }
     }
 }
 
@@ -189,12 +221,53 @@ impl Broker for Amqp {
             return Ok(());
         }
         let session = self.consuming.session(Instant::now() + CONNECTED_WITHIN).await?;
-        self.topology.declare(&session, queues).await
+        let mut missing = Vec::with_capacity(queues.len());
+        for queue in queues {
+            // What others made they made as they want it.
+            if queue.is_ours() || !self.exists(queue).await? {
+                missing.push(queue.clone());
+            }
+        }
+        self.topology.declare(&session, &missing).await
+    }
+
+    async fn declare_exchange(&self, exchange: &Exchange) -> Result<(), Error> {
+        let is_there = exchanges::exists(&self.channel().await?, &self.names, exchange).await?;
+        if !is_there {
+            let channel = self.channel().await?;
+            exchanges::declare(&channel, &self.names, exchange).await?;
+            let _ = channel.close(200, "OK".into()).await;
+        }
+        Ok(())
+    }
+
+    async fn bind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
+        let channel = self.channel().await?;
+        exchanges::bind(&channel, &self.names, queue, exchange, pattern).await?;
+        let _ = channel.close(200, "OK".into()).await;
+        Ok(())
+    }
+
+    async fn unbind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
+        let channel = self.channel().await?;
+        exchanges::unbind(&channel, &self.names, queue, exchange, pattern).await?;
+        let _ = channel.close(200, "OK".into()).await;
+        Ok(())
+    }
+
+    async fn join(&self, from: &Exchange, to: &Exchange) -> Result<(), Error> {
+        let channel = self.channel().await?;
+        exchanges::join(&channel, &self.names, from, to).await?;
+        let _ = channel.close(200, "OK".into()).await;
+        Ok(())
+    }
+
+    fn emit(&self, publication: Publication) {
+        self.feed.send(self.names.seal(publication));
     }
 
     async fn delete(&self, queue: &Queue) -> Result<(), Error> {
-        let session = self.consuming.session(Instant::now() + CONNECTED_WITHIN).await?;
-        let channel = session.channel().await.map_err(unavailable)?;
+        let channel = self.channel().await?;
         self.topology.forget(queue);
         let deleted = channel.queue_delete(self.names.of(queue).into(), QueueDeleteOptions::default()).await;
         match deleted {
@@ -208,10 +281,13 @@ impl Broker for Amqp {
     }
 
     async fn publish(&self, batch: Vec<Publication>) -> Result<Vec<Published>, Error> {
-        if batch.iter().all(|publication| publication.delay.is_none()) {
+        if !batch.iter().any(|publication| self.is_uncertain(publication)) {
             return self.publisher.publish(batch).await;
         }
-        let goes = self.sift(&batch).await?;
+        let mut goes = Vec::with_capacity(batch.len());
+        for publication in &batch {
+            goes.push(self.goes(publication).await?);
+        }
         let going = batch.into_iter().zip(&goes).filter_map(|(one, goes)| goes.then_some(one)).collect();
         let mut published = self.publisher.publish(going).await?.into_iter();
         let answer = |goes: &bool| match goes {
@@ -223,8 +299,7 @@ impl Broker for Amqp {
 
     async fn consume(&self, queue: &Queue, prefetch: usize) -> Result<Arc<dyn Consumer>, Error> {
         self.closing.done(queue).await;
-        let session = self.consuming.session(Instant::now() + CONNECTED_WITHIN).await?;
-        let channel = session.channel().await.map_err(unavailable)?;
+        let channel = self.channel().await?;
         // More than AMQP can say is as good as no limit, which is 0 there.
         let prefetch = u16::try_from(prefetch.max(1)).unwrap_or(0);
         channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(unavailable)?;

@@ -12,6 +12,7 @@
 //! `{"reason", "queue", "body"}`, `body` being the text of the original.
 
 mod delayed;
+mod exchanges;
 mod queue;
 mod receiver;
 
@@ -19,37 +20,68 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::ports::broker::{Broker, Consumer, Error, Health, Publication, Published, Queue};
+use crate::ports::broker::{
+    Address, Broker, Consumer, Error, Exchange, Health, Publication, Published, Queue,
+};
 
 use delayed::Delayed;
-use queue::{Message, Queues};
+use exchanges::Exchanges;
+use queue::{Message, QueueState, Queues};
 use receiver::Receiver;
 
 /// A broker for one process. Delayed publications need a tokio runtime with a timer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct InProcess {
     queues: Arc<Queues>,
+    exchanges: Exchanges,
     delayed: Delayed,
 }
 
+impl Default for InProcess {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl InProcess {
-    /// A broker with no queue but [`Queue::dead`], which makes itself with its first letter.
+    /// A broker with Warren's own exchanges, and no queue but [`Queue::dead`], which makes itself with its
+    /// first letter.
     pub fn new() -> Self {
-        Self::default()
+        let exchanges = Exchanges::default();
+        for exchange in [Exchange::events(), Exchange::triggers(), Exchange::transitions()] {
+            exchanges.declare(&exchange);
+        }
+        // The bus gets the status changes of executions too.
+        exchanges.join(&Exchange::events(), &Exchange::triggers());
+        InProcess { queues: Arc::default(), exchanges, delayed: Delayed::default() }
     }
 
     fn publish_one(&self, publication: Publication) -> Published {
-        let Some(queue) = self.queues.find(&publication.queue) else {
-            return Published::Returned;
+        let queues = match &publication.to {
+            Address::Queue(queue) => return self.put(self.queues.find(queue).as_ref(), publication),
+            Address::Exchange(exchange, key) => self.exchanges.route(exchange, key),
         };
+        let Some(queues) = queues else { return Published::Returned };
+        for queue in queues {
+            self.put(self.queues.find(&queue).as_ref(), publication.clone());
+        }
+        Published::Confirmed
+    }
+
+    fn put(&self, queue: Option<&Arc<QueueState>>, publication: Publication) -> Published {
+        let Some(queue) = queue else { return Published::Returned };
         let delay = publication.delay.filter(|delay| !delay.is_zero());
         let message = Message::from(publication);
         match delay {
-            Some(delay) => self.delayed.add(&queue, message, delay),
+            Some(delay) => self.delayed.add(queue, message, delay),
             None => queue.push(message),
         }
         Published::Confirmed
     }
+}
+
+fn no_exchange(exchange: &Exchange) -> Error {
+    Error::Unavailable(format!("there is no exchange '{exchange}'"))
 }
 
 #[async_trait]
@@ -61,7 +93,30 @@ impl Broker for InProcess {
         Ok(())
     }
 
+    async fn declare_exchange(&self, exchange: &Exchange) -> Result<(), Error> {
+        self.exchanges.declare(exchange);
+        Ok(())
+    }
+
+    async fn bind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
+        self.exchanges.bind(queue, exchange, pattern).then_some(()).ok_or_else(|| no_exchange(exchange))
+    }
+
+    async fn unbind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
+        self.exchanges.unbind(queue, exchange, pattern);
+        Ok(())
+    }
+
+    async fn join(&self, from: &Exchange, to: &Exchange) -> Result<(), Error> {
+        self.exchanges.join(from, to).then_some(()).ok_or_else(|| no_exchange(from))
+    }
+
+    fn emit(&self, publication: Publication) {
+        self.publish_one(publication);
+    }
+
     async fn delete(&self, queue: &Queue) -> Result<(), Error> {
+        self.exchanges.forget(queue);
         self.queues.delete(queue);
         Ok(())
     }

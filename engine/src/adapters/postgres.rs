@@ -28,6 +28,8 @@ mod partitions;
 mod promptly;
 mod rows;
 mod settings;
+mod triggers;
+mod unannounced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,7 +180,7 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, Error> {
-        commit::check(&batch)?;
+        batch.iter().try_for_each(Commit::check)?;
         let mut verdicts = vec![Verdict::Stale; batch.len()];
         for wave in commit::waves(batch) {
             let (positions, members): (Vec<_>, Vec<_>) = wave.into_iter().unzip();
@@ -214,6 +216,23 @@ impl Store for PostgresStore {
 
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
         ask!(self, connection => due::claim(connection, claim))
+    }
+
+    async fn first_bodies(&self, executions: &[ExecutionId]) -> Result<Vec<Option<Bytes>>, Error> {
+        ask!(self, connection => history::first_bodies(connection, executions))
+    }
+
+    async fn claim_unannounced(
+        &self,
+        now: Timestamp,
+        again_after_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<ExecutionId>, Error> {
+        ask!(self, connection => unannounced::claim(connection, now, again_after_ms, limit))
+    }
+
+    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
+        ask!(self, connection => unannounced::forget(connection, executions))
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {

@@ -18,6 +18,8 @@ mod history;
 mod machines;
 mod rows;
 mod settings;
+mod triggers;
+mod unannounced;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -239,7 +241,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, Error> {
-        commit::check(&batch)?;
+        batch.iter().try_for_each(Commit::check)?;
         if batch.is_empty() {
             return Ok(Vec::new());
         }
@@ -276,11 +278,31 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self, execution: ExecutionId, decide: OnClose) -> Result<bool, Error> {
-        self.write(move |connection, _| executions::close(connection, execution, decide).boxed()).await
+        self.write(move |connection, now| executions::close(connection, execution, decide, now).boxed()).await
     }
 
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
         self.write(move |connection, _| due::claim(connection, claim).boxed()).await
+    }
+
+    async fn first_bodies(&self, executions: &[ExecutionId]) -> Result<Vec<Option<Bytes>>, Error> {
+        history::first_bodies(self.reader().await.statement(), executions).await
+    }
+
+    async fn claim_unannounced(
+        &self,
+        now: Timestamp,
+        again_after_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<ExecutionId>, Error> {
+        self.write(move |connection, _| unannounced::claim(connection, now, again_after_ms, limit).boxed())
+            .await
+    }
+
+    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
+        let executions = executions.to_vec();
+        self.write(|connection, _| async move { unannounced::forget(connection, &executions).await }.boxed())
+            .await
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {

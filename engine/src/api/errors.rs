@@ -108,6 +108,11 @@ impl ApiError {
         self.code
     }
 
+    /// What it says.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The body.
     pub fn to_json(&self) -> Value {
         let mut body = Map::new();

@@ -17,6 +17,7 @@ use crate::ports::catalog::{Ends, Execution, ExecutionFilter};
 use crate::ports::store::ExecutionStatus;
 use crate::services::Core;
 use crate::services::executions::{StartError, StartRequest, SyncEnd, SyncOutcome};
+use crate::services::status_events;
 
 /// Express executions are billed by so many milliseconds, and at least once.
 const BILLED_MILLISECONDS: i64 = 100;
@@ -141,8 +142,7 @@ pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiErro
 }
 
 fn status(word: &str) -> Option<ExecutionStatus> {
-    use ExecutionStatus::{Aborted, Failed, Running, Succeeded, TimedOut};
-    [Running, Succeeded, Failed, TimedOut, Aborted].into_iter().find(|status| status.as_str() == word)
+    ExecutionStatus::ALL.into_iter().find(|status| status.as_str() == word)
 }
 
 /// What a list shows of an execution, and a description too.
@@ -222,15 +222,10 @@ impl Shown {
     }
 
     fn redrive(&mut self, status: ExecutionStatus) {
-        match status {
-            ExecutionStatus::Running | ExecutionStatus::Succeeded => {
-                self.put("redriveStatus", "NOT_REDRIVABLE");
-                let reason = format!("Execution is {} and cannot be redriven", status.as_str());
-                self.put("redriveStatusReason", reason);
-            }
-            ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => {
-                self.put("redriveStatus", "REDRIVABLE");
-            }
+        let (redrivable, reason) = status_events::redrive(status);
+        self.put("redriveStatus", redrivable);
+        if let Some(reason) = reason {
+            self.put("redriveStatusReason", reason);
         }
     }
 

@@ -43,7 +43,8 @@ impl TaskBody {
         Self::with(text, Box::new(move || drop(tokio::spawn(async move { hand_over.delivered().await }))))
     }
 
-    fn with(text: String, on_delivery: OnDelivery) -> Self {
+    /// An answer, and what is done once it is on its way. Dropped undone if it never is.
+    pub fn with(text: String, on_delivery: OnDelivery) -> Self {
         TaskBody { data: Some(Bytes::from(text)), flushed: false, on_delivery: Some(on_delivery) }
     }
 }

@@ -7,9 +7,38 @@ use serde_json::{Map, Value};
 
 use super::errors::ApiError;
 
+mod event_bridge;
 mod members;
 
+pub use event_bridge::BusAction;
 pub use members::{Action, NOT_YET};
+
+/// What a request asks for, by the service that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Step Functions.
+    States(Action),
+    /// EventBridge.
+    Bus(BusAction),
+}
+
+impl Target {
+    /// The action's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::States(action) => action.name(),
+            Target::Bus(action) => action.name(),
+        }
+    }
+
+    /// What its request may hold.
+    pub fn members(self) -> &'static [Member] {
+        match self {
+            Target::States(action) => action.members(),
+            Target::Bus(action) => action.members(),
+        }
+    }
+}
 
 /// A member of a request.
 #[derive(Debug, Clone, Copy)]

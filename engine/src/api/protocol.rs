@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::errors::ApiError;
 use super::hand_over::{Reply, TaskBody};
-use super::parameters::{Action, NOT_YET};
+use super::parameters::{Action, BusAction, NOT_YET, Target};
 
 /// Longest request, in bytes: a definition of 1 MiB whose every character is escaped (`\u0041`, 6 MiB),
 /// and what goes with it.
@@ -20,6 +20,7 @@ const DISCARDED_BYTES_MAX: usize = 64 * 1_048_576;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const SERVICE: &str = "AWSStepFunctions.";
+const BUS: &str = "AWSEvents.";
 
 /// Reads a body whole.
 pub async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
@@ -46,18 +47,29 @@ pub async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
     Ok(read)
 }
 
-/// The action that the headers name.
-pub fn action(headers: &HeaderMap) -> Result<Action, ApiError> {
+/// What the headers ask for.
+pub fn target(headers: &HeaderMap) -> Result<Target, ApiError> {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).ok_or_else(|| {
         ApiError::unknown_operation("The header X-Amz-Target is missing: AWSStepFunctions.<Action>")
     })?;
-    let name = target.strip_prefix(SERVICE).unwrap_or_default();
+    if let Some(name) = target.strip_prefix(BUS) {
+        return BusAction::named(name).map(Target::Bus).ok_or_else(|| no_operation(target));
+    }
+    named(target.strip_prefix(SERVICE).unwrap_or_default(), target).map(Target::States)
+}
+
+fn no_operation(target: &str) -> ApiError {
+    ApiError::unknown_operation(format!("There is no operation '{target}'"))
+}
+
+/// The action of this name, which was asked for by `target`.
+pub fn named(name: &str, target: &str) -> Result<Action, ApiError> {
     Action::named(name).ok_or_else(|| {
-        ApiError::unknown_operation(if NOT_YET.contains(&name) {
-            format!("Warren does not offer {name} yet")
+        if NOT_YET.contains(&name) {
+            ApiError::unknown_operation(format!("Warren does not offer {name} yet"))
         } else {
-            format!("There is no operation '{target}'")
-        })
+            no_operation(target)
+        }
     })
 }
 
@@ -99,12 +111,12 @@ fn respond(request: Uuid, status: StatusCode, body: Body) -> Response {
 mod tests {
     use super::*;
 
-    fn check(target: Option<&'static str>, expected: Result<Action, &str>) {
+    fn check(named: Option<&'static str>, expected: Result<Target, &str>) {
         let mut headers = HeaderMap::new();
-        if let Some(target) = target {
-            headers.insert("x-amz-target", HeaderValue::from_static(target));
+        if let Some(named) = named {
+            headers.insert("x-amz-target", HeaderValue::from_static(named));
         }
-        let named = action(&headers).map_err(|error| {
+        let named = target(&headers).map_err(|error| {
             assert_eq!(error.code(), "UnknownOperationException");
             error.to_json()["message"].as_str().unwrap().to_owned()
         });
@@ -113,7 +125,9 @@ mod tests {
 
     #[test]
     fn the_target_names_the_action() {
-        check(Some("AWSStepFunctions.StartExecution"), Ok(Action::StartExecution));
+        check(Some("AWSStepFunctions.StartExecution"), Ok(Target::States(Action::StartExecution)));
+        check(Some("AWSEvents.PutEvents"), Ok(Target::Bus(BusAction::PutEvents)));
+        check(Some("AWSEvents.Fly"), Err("There is no operation 'AWSEvents.Fly'"));
         check(Some("AWSStepFunctions.TestState"), Err("Warren does not offer TestState yet"));
         check(Some("AWSStepFunctions.Fly"), Err("There is no operation 'AWSStepFunctions.Fly'"));
         check(Some("DynamoDB.StartExecution"), Err("There is no operation 'DynamoDB.StartExecution'"));

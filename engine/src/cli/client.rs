@@ -1,7 +1,9 @@
-//! The Step Functions API, as a caller sees it: AWS JSON 1.0 over HTTP.
+//! A server, as a caller sees it: the Step Functions API (AWS JSON 1.0 over HTTP), PutEvents, and what the console
+//! asks.
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 
@@ -10,6 +12,17 @@ use serde_json::Value;
 pub struct Client {
     http: reqwest::Client,
     endpoint: String,
+}
+
+/// How a request to `/console/api/` is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Makes or changes.
+    Post,
+    /// Removes.
+    Delete,
 }
 
 /// A call without an answer.
@@ -38,11 +51,34 @@ impl CallError {
     }
 }
 
+/// An API of AWS.
+struct Service {
+    /// Before the action, in the header that names it.
+    target: &'static str,
+    content_type: &'static str,
+    /// As signatures name it.
+    name: &'static str,
+}
+
+const STATES: Service =
+    Service { target: "AWSStepFunctions", content_type: "application/x-amz-json-1.0", name: "states" };
+const EVENTS: Service =
+    Service { target: "AWSEvents", content_type: "application/x-amz-json-1.1", name: "events" };
+
 /// Warren asks for no signature but for the form of one. A server that checks signatures will refuse it.
-const UNSIGNED: &str = "AWS4-HMAC-SHA256 Credential=warren/20200101/us-east-1/states/aws4_request, \
-                        SignedHeaders=host;x-amz-target, Signature=0";
+fn unsigned(service: &Service) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=warren/20200101/us-east-1/{}/aws4_request, SignedHeaders=host;x-amz-target, \
+         Signature=0",
+        service.name
+    )
+}
+
 /// Longer than any call takes, GetActivityTask (60 s) included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// For what has no end of its own.
+const NO_TIMEOUT: Duration = Duration::from_secs(u32::MAX as u64);
 
 impl Client {
     /// A client for a server, `http://127.0.0.1:8083`. Nothing is sent yet.
@@ -65,21 +101,51 @@ impl Client {
         &self.endpoint
     }
 
+    /// Makes a request to what is under `/console/api/`.
+    pub async fn console(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, CallError> {
+        let url = format!("{}/console/api/{path}", self.endpoint);
+        let request = match method {
+            Method::Get => self.http.get(url),
+            Method::Post => self.http.post(url),
+            Method::Delete => self.http.delete(url),
+        };
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let sent = match body {
+            Some(body) => request.body(body.to_string()).send(),
+            None => request.send(),
+        };
+        let response = sent.await.map_err(|error| self.unreachable(&error))?;
+        let (status, body) = (response.status(), response.bytes().await);
+        let body = body.map_err(|error| self.unreachable(&error))?;
+        match serde_json::from_slice::<Value>(&body) {
+            Ok(answer) if status.is_success() => Ok(answer),
+            Ok(answer) => Err(self.not_done(status, &answer)),
+            Err(_) => Err(self.not_done(status, &Value::Null)),
+        }
+    }
+
     /// Makes a call and waits for its answer. Dropping the future closes the connection.
     pub async fn call(&self, action: &str, request: Value) -> Result<Value, CallError> {
+        self.ask(&STATES, action, request).await
+    }
+
+    /// PutEvents of EventBridge.
+    pub async fn put_events(&self, request: Value) -> Result<Value, CallError> {
+        self.ask(&EVENTS, "PutEvents", request).await
+    }
+
+    async fn ask(&self, service: &Service, action: &str, request: Value) -> Result<Value, CallError> {
         let sent = self
             .http
             .post(format!("{}/", self.endpoint))
-            .header(CONTENT_TYPE, "application/x-amz-json-1.0")
-            .header("X-Amz-Target", format!("AWSStepFunctions.{action}"))
-            .header(AUTHORIZATION, UNSIGNED)
+            .header(CONTENT_TYPE, service.content_type)
+            .header("X-Amz-Target", format!("{}.{action}", service.target))
+            .header(AUTHORIZATION, unsigned(service))
             .body(request.to_string())
             .send();
-        let unreachable =
-            |error| CallError::Unavailable(format!("failed to reach {}: {}", self.endpoint, reason(&error)));
-        let response = sent.await.map_err(unreachable)?;
+        let response = sent.await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
-        let body = response.bytes().await.map_err(unreachable)?;
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         let answer = serde_json::from_slice::<Value>(&body);
         match answer {
             Ok(answer) if status.is_success() => Ok(answer),
@@ -90,9 +156,34 @@ impl Client {
                 Err(CallError::Unavailable(format!("{} answers {status}", self.endpoint)))
             }
             Ok(_) | Err(_) => Err(CallError::Foreign(format!(
-                "{} answers {status} to {action}, and not as the Step Functions API does",
+                "{} answers {status} to {action}, and not as the API of AWS does",
                 self.endpoint
             ))),
+        }
+    }
+
+    /// Begins to read an answer that goes on, without an end in time.
+    pub async fn follow(&self, path: &str) -> Result<reqwest::Response, CallError> {
+        let sent = self.http.get(format!("{}{path}", self.endpoint)).timeout(NO_TIMEOUT).send();
+        let response = sent.await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, body) = (response.status(), response.bytes().await.unwrap_or_default());
+        Err(self.not_done(status, &serde_json::from_slice(&body).unwrap_or_default()))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> CallError {
+        CallError::Unavailable(format!("failed to reach {}: {}", self.endpoint, reason(error)))
+    }
+
+    fn not_done(&self, status: StatusCode, answer: &Value) -> CallError {
+        let message = answer["message"].as_str();
+        let said = message.map_or_else(|| format!("{} answers {status}", self.endpoint), str::to_owned);
+        match message {
+            _ if status.is_server_error() => CallError::Unavailable(said),
+            Some(_) => CallError::Refused { code: status.as_str().to_owned(), message: said },
+            None => CallError::Foreign(format!("{said}; is it Warren, and of this release?")),
         }
     }
 }

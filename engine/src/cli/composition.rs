@@ -9,9 +9,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use asl::limits::Limits;
-use connectors::Connector;
-use connectors::lambda::LambdaConnector;
-use connectors::states::StatesConnector;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc};
@@ -21,26 +18,40 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::config::{Config, Role, Roles};
+use crate::metrics;
 use crate::ports::broker::{self, Broker, Family, Queue};
 use crate::ports::catalog::Catalog;
 use crate::ports::clock::Clock;
 use crate::ports::store::Store;
-use crate::services::child_executions::ChildExecutions;
+use crate::ports::triggers::Triggers;
 use crate::services::counted::Counted;
 use crate::services::door::Door;
 use crate::services::headers::Headers;
+use crate::services::late_core::LateCore;
+use crate::services::metered::{metered_broker, metered_store};
+use crate::services::onlookers::Onlookers;
 use crate::services::outages::Outages;
 use crate::services::programs::Programs;
 use crate::services::scheduler::NearTimer;
 use crate::services::shards::Shards;
 use crate::services::tokens::Tokens;
 use crate::services::watermarks::Watermarks;
-use crate::services::{Admission, Core, executor, express, poison, scheduler, sweeper, task_runner};
+use crate::services::{
+    Admission, Announces, Core, executor, express, gauges, poison, scheduler, sweeper, task_runner, triggers,
+};
 use supervision::{Service, Standing};
+
+pub mod connections;
+
+mod connectors;
 
 pub mod http;
 
+pub mod measuring;
+
 pub mod supervision;
+
+pub mod trigger_files;
 
 /// Messages to services that are kept for one that is slow; older ones are dropped, as they are hints.
 const HINTS_MAX: usize = 4_096;
@@ -57,6 +68,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// What the API lists and describes.
     pub catalog: Arc<dyn Catalog>,
+    /// What starts executions by itself.
+    pub triggers: Arc<dyn Triggers>,
     /// Messages.
     pub broker: Arc<dyn Broker>,
     /// The deployment's clock.
@@ -65,6 +78,8 @@ pub struct Parts {
     pub token_key: [u8; 32],
     /// The width of the families of queues.
     pub queues: u16,
+    /// Whether transitions are shown unless the configuration says otherwise.
+    pub shows_transitions: bool,
 }
 
 /// The timers that the scheduler of this process keeps in memory.
@@ -77,15 +92,13 @@ pub fn assemble(
     stopping: CancellationToken,
 ) -> std::io::Result<(Arc<Core>, Timers)> {
     let (near_timers, timers) = mpsc::unbounded_channel();
-    let children = Arc::new(ChildExecutions::default());
-    let connectors: Vec<Arc<dyn Connector>> = vec![
-        Arc::new(LambdaConnector::new(config.functions.clone())?),
-        Arc::new(StatesConnector::new(children.clone())),
-    ];
+    let late = Arc::new(LateCore::default());
+    let connectors = connectors::all(config, &late)?;
     let core = Arc::new(Core {
-        store: parts.store,
+        store: metered_store(parts.store),
         catalog: parts.catalog,
-        broker: parts.broker,
+        triggers: parts.triggers,
+        broker: metered_broker(parts.broker),
         clock: parts.clock,
         home: config.home(),
         limits: Limits {
@@ -96,9 +109,15 @@ pub fn assemble(
             open_executions_max: config.limits.open_executions_max.get(),
             express_waiting_max: EXPRESS_WAITING_MAX,
         },
+        announces: Announces {
+            status_changes: config.events.status_changes,
+            transitions: config.events.transitions.unwrap_or(parts.shows_transitions),
+        },
+        onlookers: Onlookers::default(),
         door: Door::default(),
         open_executions: Counted::default(),
         express_waiting: Counted::default(),
+        declares_queues: config.broker.declare_queues,
         connectors,
         programs: Programs::default(),
         headers: Headers::default(),
@@ -112,11 +131,12 @@ pub fn assemble(
         replies: express::Replies::default(),
         ended_forks: express::EndedForks::default(),
         reply_queues: express::ReplyQueues::default(),
+        held_bytes: express::HeldBytes::default(),
         cut_off: CancellationToken::new(),
         outages: Outages::default(),
         watermarks: Watermarks::default(),
     });
-    children.attach(&core);
+    late.attach(&core);
     Ok((core, timers))
 }
 
@@ -195,9 +215,12 @@ impl Work {
         if roles.has(Role::Engine) {
             self.tasks.spawn(scheduler::run(core.clone(), timers, self.stop.clone()));
             self.tasks.spawn(sweeper::run(core.clone(), self.stop.clone()));
+            if metrics::are_on() {
+                self.tasks.spawn(gauges::run(core.clone(), self.stop.clone()));
+            }
         }
         if roles.has(Role::Triggers) {
-            tracing::debug!("the role triggers has nothing to do in this release");
+            self.tasks.spawn(triggers::run(core.clone(), self.stop.clone()));
         }
     }
 

@@ -5,13 +5,15 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use figment::value::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::composition::{self, Parts, Work, http, random_key};
+use super::composition::trigger_files::{self, Watch};
+use super::composition::{self, Parts, Work, connections, http, measuring, random_key};
 use super::output::Output;
 use super::{Error, Exit};
 use crate::adapters::in_process::InProcess;
@@ -19,12 +21,22 @@ use crate::adapters::sqlite::{Location, SqliteStore};
 use crate::adapters::system_clock::SystemClock;
 use crate::api;
 use crate::api::health::AlwaysReady;
-use crate::config::{Config, Roles};
+use crate::config::{Config, Granted, Roles};
 
 /// How long a stop waits for work at hand, and for clients that still read.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How long a stop waits for requests at hand: long polls would keep it waiting for a minute.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(1);
+
+/// What this command takes for granted, as it is for one machine: queues and topics need not be made before, and
+/// tasks may call what listens here.
+pub fn granted() -> [Granted; 2] {
+    let here = ["http://127.0.0.0/8:*", "http://[::1]:*"].map(Value::from);
+    [
+        Granted { key: "broker.declare_queues", value: true.into() },
+        Granted { key: "http.egress.allow", value: here.to_vec().into() },
+    ]
+}
 
 /// A server in this process.
 pub struct Running {
@@ -81,29 +93,44 @@ impl Running {
 
 /// Starts a server in this process.
 pub async fn start(config: Config) -> Result<Running, Error> {
+    connections::check(&config).map_err(Error::Usage)?;
     let listener = http::listen(&config.server, "--host").await?;
     let endpoint = http::endpoint(&listener)?;
     let stop = CancellationToken::new();
+    let roles = Roles::default();
+    measuring::begin(&config, &roles)?;
     let data = Data::open(&config).await?;
     let parts = Parts {
         store: Arc::new(data.store.clone()),
-        catalog: Arc::new(data.store),
+        catalog: Arc::new(data.store.clone()),
+        triggers: Arc::new(data.store),
         broker: Arc::new(InProcess::new()),
         clock: Arc::new(SystemClock),
         token_key: data.token_key,
         queues: 1,
+        shows_transitions: true,
     };
     let (core, timers) = composition::assemble(&config, parts, stop.clone())
         .map_err(|error| Error::Failed(format!("failed to start: {error}")))?;
     composition::declare(&core).await.map_err(|error| Error::Failed(error.to_string()))?;
     // Before anything moves, or what moves would be sent out twice.
     let found = core.recover().await.map_err(|error| Error::Failed(error.to_string()))?;
+    // The broker is as new as the process.
+    core.lay_out_triggers().await.map_err(|error| Error::Failed(error.to_string()))?;
     let work = Work::new(stop.clone());
-    work.begin(&core, &Roles::default(), timers);
+    work.begin(&core, &roles, timers);
+    let default = PathBuf::from("triggers");
+    if let Some(directory) = config.triggers.directory.clone().or_else(|| default.is_dir().then_some(default))
+    {
+        work.spawn(trigger_files::follow(core.clone(), directory, Watch::Always, stop.clone()));
+    }
+    work.spawn(measuring::tidy(stop.clone()));
     if found > 0 {
         tracing::info!("{found} branches of executions go on");
     }
-    let router = api::router(Arc::new(OnceLock::from(core))).merge(api::health(Arc::new(AlwaysReady)));
+    let (core, readiness) = (Arc::new(OnceLock::from(core)), Arc::new(AlwaysReady));
+    let router = api::router(core.clone()).merge(api::health(readiness.clone()));
+    let router = router.merge(api::metrics(readiness, core));
     work.spawn(http::serve(listener, router, stop, REQUESTS_WITHIN));
     Ok(Running { endpoint, work, _lock: data.lock })
 }

@@ -37,9 +37,20 @@ impl Output {
         Output::of(io::stderr())
     }
 
+    /// For texts alone: nothing that is printed is seen, and there are no colours.
+    #[cfg(test)]
+    pub fn plain() -> Self {
+        Output { stream: Box::new(io::sink()), colour: false, ended: None }
+    }
+
     fn of(stream: impl Write + IsTerminal + 'static) -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Output { colour: stream.is_terminal() && !unwanted, stream: Box::new(stream), ended: None }
+    }
+
+    /// Whether nobody reads what is printed any more.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Whether colours are wanted.

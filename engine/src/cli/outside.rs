@@ -1,4 +1,4 @@
-//! The broker and the database that the configuration names, as `serve`, `migrate` and `doctor` use them.
+//! The broker and the database that the configuration names, for all commands that work on a deployment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use asl::data::timestamp::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::composition::Parts;
 use crate::adapters::amqp::{self, Amqp, AmqpConfig};
 use crate::adapters::postgres::{PostgresConfig, PostgresStore};
 use crate::config::{Config, QueueType};
@@ -14,6 +15,9 @@ use crate::ports::broker::{self, Broker};
 use crate::ports::catalog::Catalog;
 use crate::ports::clock::Clock;
 use crate::ports::store::{self, Store};
+use shared::Shared;
+
+mod shared;
 
 /// Both, opened. Neither need be there yet.
 #[derive(Clone)]
@@ -58,6 +62,22 @@ impl Outside {
     /// The database's clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.store.clock()
+    }
+
+    /// What a core is made of: the database is asked for what all processes of the deployment share.
+    pub async fn parts(&self, config: &Config) -> Result<Parts, store::Error> {
+        let store = self.store();
+        let Shared { token_key, queues } = Shared::read(config, store.as_ref()).await?;
+        Ok(Parts {
+            store,
+            catalog: self.catalog(),
+            triggers: Arc::new(self.store.clone()),
+            broker: self.broker(),
+            clock: self.clock(),
+            token_key,
+            queues,
+            shows_transitions: false,
+        })
     }
 
     /// Waits for the broker.

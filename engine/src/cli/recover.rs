@@ -10,10 +10,9 @@ use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::composition::{self, Parts};
+use super::composition;
 use super::output::{Output, Tone};
 use super::outside::Outside;
-use super::serve::read_settings;
 use super::{Error, Exit};
 use crate::config::Config;
 
@@ -47,15 +46,7 @@ pub async fn run(config: Config, args: &RecoverArgs, out: &mut Output) -> Result
 async fn recover(config: &Config, outside: &Outside) -> Result<u64, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::Failed(error.to_string());
     outside.reach_broker(BROKER_WITHIN).await.map_err(|error| failed(&error))?;
-    let shared = read_settings(config, outside.store().as_ref()).await.map_err(|error| failed(&error))?;
-    let parts = Parts {
-        store: outside.store(),
-        catalog: outside.catalog(),
-        broker: outside.broker(),
-        clock: outside.clock(),
-        token_key: shared.token_key,
-        queues: shared.queues,
-    };
+    let parts = outside.parts(config).await.map_err(|error| failed(&error))?;
     let (core, _no_timers_here) = composition::assemble(config, parts, CancellationToken::new())
         .map_err(|error| Error::Failed(format!("failed to start: {error}")))?;
     composition::declare(&core).await.map_err(|error| failed(&error))?;

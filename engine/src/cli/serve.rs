@@ -21,7 +21,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::composition::{Work, http};
+use super::composition::{Work, connections, http, measuring};
 use super::output::Output;
 use super::outside::Outside;
 use super::{Error, Exit};
@@ -29,7 +29,6 @@ use crate::api;
 use crate::config::{Config, Flag, Role};
 use readiness::Conditions;
 use start::Start;
-pub(super) use start::read_settings;
 
 mod readiness;
 mod start;
@@ -74,12 +73,16 @@ pub async fn run(config: Config) -> Result<Exit, Error> {
     let listener = http::listen(&config.server, "--listen").await?;
     let endpoint = http::endpoint(&listener)?;
     let outside = Outside::open(&config, "serve")?;
+    check_connections(&config)?;
+    measuring::begin(&config, &config.server.roles)?;
     announce(&config, &endpoint);
     let stop = CancellationToken::new();
     let work = Arc::new(Work::new(stop.clone()));
     let conditions = Arc::new(Conditions::new(outside.broker(), work.standing.clone()));
     let core = Arc::new(OnceLock::new());
     let mut router: Router = api::health(conditions.clone());
+    router = router.merge(api::metrics(conditions.clone(), core.clone()));
+    work.spawn(measuring::tidy(stop.clone()));
     if config.server.roles.has(Role::Api) {
         router = router.merge(api::router(core.clone()));
     }
@@ -111,12 +114,25 @@ async fn finish(work: &Work, outside: &Outside, drain: Duration) {
     }
 }
 
+/// What calls for others must be able to open what it calls with.
+fn check_connections(config: &Config) -> Result<(), Error> {
+    if config.server.roles.has(Role::Connectors) {
+        for setting in connections::check(config).map_err(Error::Usage)? {
+            tracing::warn!(
+                "`{setting}` is a secret that is not sealed: whoever reads the configuration can use it; `warren \
+                 connection seal` seals it"
+            );
+        }
+    }
+    Ok(())
+}
+
 fn announce(config: &Config, endpoint: &str) {
     let mut told = Output::stderr();
     if config.server.roles.has(Role::Api) {
         told.line(format_args!("Warren serves the AWS Step Functions API on {endpoint}"));
     } else {
-        told.line(format_args!("Warren answers /healthz and /readyz on {endpoint}"));
+        told.line(format_args!("Warren answers /healthz, /readyz and /metrics on {endpoint}"));
     }
     let (region, account) = (&config.aws.region, &config.aws.account);
     told.line(format_args!("  roles {}", config.server.roles));

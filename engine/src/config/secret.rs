@@ -41,25 +41,34 @@ impl fmt::Debug for Address {
     }
 }
 
-/// The key under which task tokens are signed: 32 bytes, written as base64. Never shown.
+/// A key: 32 bytes, written as base64 or in hexadecimal. Never shown.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct TokenKey(pub [u8; 32]);
+pub struct Key(pub [u8; 32]);
 
-impl fmt::Debug for TokenKey {
+impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(MASK)
     }
 }
 
-impl TryFrom<String> for TokenKey {
+impl TryFrom<String> for Key {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const WRONG: &str = "a key is 32 bytes in base64, as `openssl rand -base64 32` prints them";
-        let bytes = STANDARD.decode(text.trim()).map_err(|_| WRONG)?;
-        bytes.try_into().map(TokenKey).map_err(|_| WRONG)
+        const WRONG: &str =
+            "a key is 32 bytes in base64 or hexadecimal, as `openssl rand -base64 32` prints them";
+        let text = text.trim();
+        let bytes = from_hexadecimal(text).or_else(|| STANDARD.decode(text).ok()).ok_or(WRONG)?;
+        bytes.try_into().map(Key).map_err(|_| WRONG)
     }
+}
+
+/// 64 digits; base64 of 32 bytes has 44 characters.
+fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let byte = |start: usize| u8::from_str_radix(text.get(start..start + 2)?, 16).ok();
+    digits.then(|| (0..text.len()).step_by(2).filter_map(byte).collect())
 }
 
 /// A text with the passwords of addresses masked; anything else is as it was.
@@ -107,10 +116,11 @@ mod tests {
 
     #[test]
     fn a_key_has_32_bytes() {
-        let read = |text: &str| TokenKey::try_from(text.to_owned());
-        assert_eq!(read(&STANDARD.encode([7; 32])), Ok(TokenKey([7; 32])));
-        assert_eq!(format!("{:?}", TokenKey([7; 32])), "***");
-        for wrong in ["", "secret", &STANDARD.encode([7; 31])] {
+        let read = |text: &str| Key::try_from(text.to_owned());
+        assert_eq!(read(&STANDARD.encode([7; 32])), Ok(Key([7; 32])));
+        assert_eq!(read(&format!(" {}\n", "0f".repeat(32))), Ok(Key([15; 32])));
+        assert_eq!(format!("{:?}", Key([7; 32])), "***");
+        for wrong in ["", "secret", &STANDARD.encode([7; 31]), &"0f".repeat(31), &"0g".repeat(32)] {
             assert!(read(wrong).is_err());
         }
     }

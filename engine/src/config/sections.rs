@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 
+use super::Error;
 use super::roles::Roles;
-use super::secret::{Address, TokenKey};
+use super::secret::{Address, Key};
 use crate::arn::Home;
 
 /// Where the API listens, and what a process does.
@@ -55,6 +56,9 @@ pub struct Broker {
     pub heartbeat_seconds: NonZeroU16,
     /// `management_url`: the broker's management API, for `warren doctor` alone; none.
     pub management_url: Option<Address>,
+    /// `declare_queues`: whether queues and topics that tasks send to are made where they are missing; false,
+    /// with `warren dev` true.
+    pub declare_queues: bool,
 }
 
 impl Default for Broker {
@@ -67,6 +71,7 @@ impl Default for Broker {
             confirm_seconds: const { NonZeroU32::new(10).expect("not zero") },
             heartbeat_seconds: const { NonZeroU16::new(10).expect("not zero") },
             management_url: None,
+            declare_queues: false,
         }
     }
 }
@@ -109,6 +114,20 @@ impl Default for Store {
     }
 }
 
+/// What `GET /metrics` tells.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// `enabled`: whether metrics are recorded and served; true.
+    pub enabled: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics { enabled: true }
+    }
+}
+
 /// The transition loop.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -117,12 +136,60 @@ pub struct Engine {
     pub fuse: bool,
 }
 
+/// What is told to those who listen.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// `status_changes`: whether each change of the status of a Standard execution is announced; true.
+    pub status_changes: bool,
+    /// `transitions`: whether each transition is shown in passing; `warren dev` does unless told otherwise, `warren serve`
+    /// does not.
+    pub transitions: Option<bool>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Events { status_changes: true, transitions: None }
+    }
+}
+
 /// Tasks.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tasks {
-    /// `token_key`: signs task tokens, 32 bytes in base64; unless given, one is drawn and kept in the database.
-    pub token_key: Option<TokenKey>,
+    /// `token_key`: signs task tokens, 32 bytes in base64 or hexadecimal; unless given, one is drawn and kept in the database.
+    pub token_key: Option<Key>,
+}
+
+/// What opens sealed secrets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Secrets {
+    /// `key`: 32 bytes in base64 or hexadecimal; none.
+    pub key: Option<Key>,
+    /// `key_file`: a file that holds the key, read where `key` is not given; none.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Secrets {
+    /// The key, if there is one.
+    pub fn read_key(&self) -> Result<Option<Key>, Error> {
+        let (None, Some(path)) = (&self.key, &self.key_file) else { return Ok(self.key.clone()) };
+        let wrong = |reason: &dyn std::fmt::Display| {
+            Error(format!("failed to read the key of secrets in {}: {reason}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        Key::try_from(text).map(Some).map_err(|error| wrong(&error))
+    }
+}
+
+/// What starts executions by itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Triggers {
+    /// `directory`: of files with triggers, the same for all processes; `warren dev` takes `triggers` if it is
+    /// there, and follows what changes.
+    pub directory: Option<PathBuf>,
 }
 
 /// What ARNs say.

@@ -8,7 +8,14 @@ const PREFIX: &str = "WARREN__";
 const QUANTITIES: [&str; 2] = ["port", "queues"];
 const QUANTITY_ENDS: [&str; 5] = ["_max", "_seconds", "_days", "_connections", "_concurrency"];
 /// Keys whose values are true or false.
-const SWITCHES: [&str; 2] = ["migrate_at_start", "fuse"];
+const SWITCHES: [&str; 6] =
+    ["migrate_at_start", "fuse", "declare_queues", "enabled", "status_changes", "transitions"];
+/// Keys whose values are lists, with commas between.
+const LISTS: [&str; 1] = ["allow"];
+/// Sections of tables whose names are the user's own.
+const TABLES: [&str; 2] = ["functions", "connections"];
+/// Tables in those whose keys are the user's own.
+const NAMED: [&str; 3] = ["headers", "query", "body"];
 
 /// `WARREN__SECTION__KEY` and its value.
 pub(super) struct Variable {
@@ -22,20 +29,32 @@ impl Variable {
         name.starts_with(PREFIX).then_some(Variable { name, value })
     }
 
-    /// The key, from the outside in. Case does not matter but in the name of a function.
+    /// The key, from the outside in. Case does not matter but in names of the user's own.
     fn path(&self) -> Vec<String> {
         let words: Vec<&str> = self.name[PREFIX.len()..].split("__").collect();
-        let is_function = words.len() > 2 && words[0].eq_ignore_ascii_case("functions");
-        let keeps_case = |index| is_function && index == 1;
+        let is = |index: usize, names: &[&str]| {
+            words.get(index).is_some_and(|word| names.iter().any(|name| name.eq_ignore_ascii_case(word)))
+        };
+        let is_table = words.len() > 2 && is(0, &TABLES);
+        let keeps_case = |index: usize| is_table && (index == 1 || index > 2 && is(index - 1, &NAMED));
         let word = |(index, word): (usize, &&str)| {
             if keeps_case(index) { (*word).to_owned() } else { word.to_ascii_lowercase() }
         };
         words.iter().enumerate().map(word).collect()
     }
 
-    /// Only quantities are numbers, and only switches true or false: an account of digits is a text.
-    fn value(&self, key: &str) -> Value {
+    /// Only quantities are numbers, and only switches true or false: an account of digits is a text, and so is
+    /// all that a connection has.
+    fn value(&self, path: &[String]) -> Value {
         let text = self.value.trim();
+        let key = match path {
+            [section, .., key] if section != "connections" => key.as_str(),
+            _ => return Value::from(self.value.clone()),
+        };
+        if LISTS.contains(&key) {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            return Value::from(items.map(Value::from).collect::<Vec<_>>());
+        }
         let is_quantity = QUANTITIES.contains(&key) || QUANTITY_ENDS.iter().any(|end| key.ends_with(end));
         match (text.parse::<u64>(), text.parse::<bool>()) {
             (Ok(number), _) if is_quantity => Value::from(number),
@@ -63,7 +82,6 @@ impl Provider for Variable {
 
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
         let path = self.path();
-        let value = self.value(path.last().map_or("", String::as_str));
-        Ok(nested(&path, value))
+        Ok(nested(&path, self.value(&path)))
     }
 }

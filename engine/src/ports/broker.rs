@@ -5,112 +5,27 @@
 //! is delivered again, marked as such.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-/// Where messages wait. The names are those of the design; an adapter adds its prefix.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Queue(String);
+mod address;
 
-/// The families of queues that move executions. Each is several queues wide, so that the broker's cores
-/// share the work; Standard and Express never share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Family {
-    /// Transitions, timers and joins of Standard executions.
-    Standard,
-    /// Replies to tasks of Standard executions.
-    Results,
-    /// Express transitions that never wait for an answer.
-    Express,
-    /// Express Task, Parallel and Map states of root branches, whose delivery is held.
-    Calls,
-    /// The same inside branches.
-    Inner,
-}
-
-impl Family {
-    /// All of them.
-    pub const ALL: [Family; 5] =
-        [Family::Standard, Family::Results, Family::Express, Family::Calls, Family::Inner];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Family::Standard => "standard",
-            Family::Results => "results",
-            Family::Express => "express",
-            Family::Calls => "calls",
-            Family::Inner => "inner",
-        }
-    }
-}
-
-impl Queue {
-    /// One queue of a family.
-    pub fn of(family: Family, shard: u16) -> Self {
-        Queue(format!("{}.{shard}", family.as_str()))
-    }
-    /// Task requests for a function that an AMQP client serves.
-    pub fn function(name: &str) -> Self {
-        Queue(format!("functions.{name}"))
-    }
-    /// Replies to one engine instance. It belongs to the connection of the broker that declared it, as do
-    /// the consumers of that broker: what is held and its answers are lost together.
-    pub fn reply(engine: &str) -> Self {
-        Queue(format!("reply.{engine}"))
-    }
-    /// Task requests for a connector.
-    pub fn tasks(connector: &str) -> Self {
-        Queue(format!("tasks.{connector}"))
-    }
-    /// Task requests for the workers of an activity.
-    pub fn activity(name: &str) -> Self {
-        Queue(format!("activities.{name}"))
-    }
-    /// Whether it is that of a function.
-    pub fn is_function(&self) -> bool {
-        self.0.starts_with("functions.")
-    }
-    /// Whether it is that of an engine's replies.
-    pub fn is_reply(&self) -> bool {
-        self.0.starts_with("reply.")
-    }
-    /// What was delivered too often: it may be what ends engines.
-    pub fn poison() -> Self {
-        Queue("poison".to_owned())
-    }
-    /// What could not be worked, filed with its reason.
-    pub fn dead() -> Self {
-        Queue("dead".to_owned())
-    }
-    /// From a name that an adapter or a message carries.
-    pub fn named(name: impl Into<String>) -> Self {
-        Queue(name.into())
-    }
-    /// The name without an adapter's prefix.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+pub use address::{Address, Exchange, Family, Queue, is_own_name};
 
 /// A message on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
     /// Where it goes.
-    pub queue: Queue,
+    pub to: Address,
     /// Names the message once and for all; publishing again uses the same id.
     pub id: String,
-    /// JSON.
+    /// JSON, unless `content` says otherwise.
     pub body: Bytes,
+    /// What the body is.
+    pub content: Content,
     /// Where an answer goes.
     pub reply_to: Option<Queue>,
     /// What an answer repeats.
@@ -123,16 +38,27 @@ pub struct Publication {
     pub headers: Headers,
 }
 
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Content {
+    /// JSON.
+    #[default]
+    Json,
+    /// Any text.
+    Text,
+}
+
 /// Names and texts beside a body.
 pub type Headers = BTreeMap<String, String>;
 
 impl Publication {
     /// With nothing but its body.
-    pub fn new(queue: Queue, id: String, body: Bytes) -> Self {
+    pub fn new(to: impl Into<Address>, id: String, body: Bytes) -> Self {
         Publication {
-            queue,
+            to: to.into(),
             id,
             body,
+            content: Content::Json,
             reply_to: None,
             correlation_id: None,
             delay: None,
@@ -147,7 +73,8 @@ impl Publication {
 pub enum Published {
     /// The broker has it and will not lose it.
     Confirmed,
-    /// No such queue: nobody will ever get it.
+    /// No such queue, or no such exchange: nobody will ever get it. An exchange that has no queue for it is
+    /// no such case: it is [`Confirmed`](Self::Confirmed).
     Returned,
     /// Unknown: publish it again with the same id.
     InDoubt,
@@ -166,8 +93,10 @@ pub struct Delivery {
     pub reply_to: Option<Queue>,
     /// The publication's correlation id.
     pub correlation_id: Option<String>,
-    /// The publication's headers, those whose value is a text.
+    /// The publication's headers: texts, numbers and truth values, as texts.
     pub headers: Headers,
+    /// The routing key that it came by.
+    pub routing_key: String,
     /// How often it was delivered before; 0 the first time.
     pub redeliveries: u32,
 }
@@ -216,6 +145,19 @@ pub trait Broker: Send + Sync {
     /// Makes sure that these queues exist. May be repeated.
     async fn declare(&self, queues: &[Queue]) -> Result<(), Error>;
 
+    /// Makes sure that this topic exchange exists. May be repeated.
+    async fn declare_exchange(&self, exchange: &Exchange) -> Result<(), Error>;
+
+    /// From now on the queue, which exists, gets what is published to the exchange, which exists, with a
+    /// routing key of this pattern (`*` one word, `#` any number of words). May be repeated.
+    async fn bind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error>;
+
+    /// Undoes [`bind`](Self::bind). A binding that does not exist is no error.
+    async fn unbind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error>;
+
+    /// From now on one exchange gets all that is published to the other; both exist. May be repeated.
+    async fn join(&self, from: &Exchange, to: &Exchange) -> Result<(), Error>;
+
     /// Removes a queue with all that is in it. A queue that does not exist is no error.
     async fn delete(&self, queue: &Queue) -> Result<(), Error>;
 
@@ -224,6 +166,10 @@ pub trait Broker: Send + Sync {
     /// to do need not wait for one before it makes the next. Always ends: what no confirm came for in time
     /// is in doubt.
     async fn publish(&self, batch: Vec<Publication>) -> Result<Vec<Published>, Error>;
+
+    /// Publishes without waiting and without learning what became of it: what there is no room for, or what
+    /// the broker loses, is gone. For who looks on.
+    fn emit(&self, publication: Publication);
 
     /// Begins to receive from a queue, at most `prefetch` unsettled deliveries at a time. When the last
     /// reference to the consumer is dropped, what is unsettled goes back to the queue.
@@ -240,8 +186,12 @@ pub trait Broker: Send + Sync {
 #[async_trait]
 pub trait Consumer: Send + Sync {
     /// Waits for a delivery, then takes what else is ready, up to `max` in all. Never waits for more.
-    /// Cancel safe: a delivery is never lost in a dropped call.
+    /// Cancel safe: a delivery is never lost in a dropped call. After [`stop`](Self::stop) nothing more comes
+    /// than what had come by then, at last an empty batch.
     async fn next(&self, max: usize) -> Result<Vec<Delivery>, Error>;
+
+    /// Receives no more: messages go to other consumers. What has come is handed out and settled as before.
+    async fn stop(&self) -> Result<(), Error>;
 
     /// Settles deliveries of this consumer. A tag that is unknown or settled is ignored.
     async fn settle(&self, settled: Vec<(DeliveryTag, Settle)>) -> Result<(), Error>;

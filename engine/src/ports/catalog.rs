@@ -84,6 +84,17 @@ pub struct Ends {
     pub last: Option<Bytes>,
 }
 
+/// An execution as it stands, with its ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithEnds {
+    /// It.
+    pub execution: Execution,
+    /// Its input; its output, error and cause.
+    pub ends: Ends,
+    /// The `seq` of its root's last history row.
+    pub last_seq: u32,
+}
+
 /// A history row with the id of its first event and the ids that its events refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberedRow {
@@ -155,8 +166,12 @@ pub trait Catalog: Send + Sync {
     async fn execution(&self, machine_name: &str, name: &str) -> Result<Option<Execution>, Error>;
     /// The execution with this id.
     async fn execution_by_id(&self, id: ExecutionId) -> Result<Option<Execution>, Error>;
+    /// Those of these executions that are not closed, in any order.
+    async fn still_running(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error>;
     /// Its input and how it ended.
     async fn ends(&self, id: ExecutionId) -> Result<Option<Ends>, Error>;
+    /// Executions with their input and how they ended, in the order asked; `None` where there is no such one.
+    async fn executions_with_ends(&self, ids: &[ExecutionId]) -> Result<Vec<Option<WithEnds>>, Error>;
     /// Executions, newest first. Stable while new ones start.
     async fn executions(
         &self,

@@ -14,6 +14,11 @@ use bytes::Bytes;
 
 use crate::ids::{ExecutionId, MachineId, RevisionId, Stamp};
 
+mod checks;
+
+/// How long after a commit that no delivery stands behind the scheduler looks after its row (10 s).
+pub const OUTBOX_MILLISECONDS: i64 = 10_000;
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,6 +30,13 @@ pub enum Error {
     Corrupt(String),
 }
 
+impl Error {
+    /// For a value that no commit of ours writes.
+    pub fn corrupt(what: impl std::fmt::Display) -> Self {
+        Error::Corrupt(what.to_string())
+    }
+}
+
 /// Names a branch of an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BranchKey {
@@ -32,6 +44,13 @@ pub struct BranchKey {
     pub execution: ExecutionId,
     /// The branch in it.
     pub branch: BranchPath,
+}
+
+impl BranchKey {
+    /// The branch whose fork this one is a child of; `None` for a root.
+    pub fn parent(&self) -> Option<Self> {
+        Some(BranchKey { execution: self.execution, branch: self.branch.place()?.parent })
+    }
 }
 
 /// What a commit must find, or it changes nothing.
@@ -71,6 +90,13 @@ pub struct RowState {
     pub due: Option<Timestamp>,
     /// `seq` of the transition that scheduled the task that is out.
     pub task: Option<u32>,
+}
+
+impl RowState {
+    /// In this phase, with no timer and no task.
+    pub fn at_rest(phase: Phase) -> Self {
+        RowState { phase, wake: None, due: None, task: None }
+    }
 }
 
 /// What a transition appends.
@@ -116,7 +142,8 @@ pub enum Change {
     /// A child branch ends. Its row stays as [`Phase::Ended`] until the fork is joined. Its parent has
     /// one open child less; the next queued sibling becomes runnable in its place. When no child is open,
     /// or this one failed, the parent becomes runnable with a fresh stamp, once. Whichever becomes runnable
-    /// is `due` 10 seconds later, until it moves: the end may have no delivery behind it that comes back.
+    /// is `due` [`OUTBOX_MILLISECONDS`] later, until it moves: the end may have no delivery behind it that
+    /// comes back.
     EndBranch {
         /// Whether it failed; then no sibling is launched.
         failed: bool,
@@ -147,6 +174,10 @@ pub struct Closing {
     pub at: Timestamp,
     /// The error name, for lists.
     pub error: Option<String>,
+    /// Whether nobody answers for its announcement, as no delivery comes back: then the store keeps it in mind
+    /// until it is [`announced`](Store::announced), and it can be [claimed](Store::claim_unannounced) from 10
+    /// seconds later on.
+    pub unannounced: bool,
 }
 
 /// Status of an execution, as the API says it.
@@ -161,6 +192,15 @@ pub enum ExecutionStatus {
 }
 
 impl ExecutionStatus {
+    /// All of them.
+    pub const ALL: [ExecutionStatus; 5] = [
+        ExecutionStatus::Running,
+        ExecutionStatus::Succeeded,
+        ExecutionStatus::Failed,
+        ExecutionStatus::TimedOut,
+        ExecutionStatus::Aborted,
+    ];
+
     /// The word of the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -388,6 +428,22 @@ pub trait Store: Send + Sync {
     /// `moved_at` becomes `now`; a younger runnable row is only put off, as its message may still wait in
     /// its queue. May be answered twice after a crash.
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error>;
+
+    /// The bodies of the roots' `seq` 0 rows, in the order asked; `None` where there is no such execution.
+    async fn first_bodies(&self, executions: &[ExecutionId]) -> Result<Vec<Option<Bytes>>, Error>;
+
+    /// Claims executions that closed unannounced and have been so for 10 seconds at `now`, the longest first, at
+    /// most `limit`. Another claim leaves them alone for `again_after_ms`. They are claimed again after that,
+    /// until they are announced.
+    async fn claim_unannounced(
+        &self,
+        now: Timestamp,
+        again_after_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<ExecutionId>, Error>;
+
+    /// These are announced, and need not be kept in mind. One that was never unannounced is no error.
+    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error>;
 
     /// Running executions whose deadline is not after `now`, at most `limit`.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error>;

@@ -13,24 +13,27 @@ use asl::branch::{
 };
 use asl::data::context::ExecutionFacts;
 use asl::data::timestamp::Timestamp;
+use asl::definition::WorkflowType;
 use asl::history::HistoryEvent;
 use asl::limits::Limits;
-use asl::program::{Pattern, Resource, StateKind};
+use asl::program::{Resource, StateKind};
 use uuid::Uuid;
 
-use crate::messages::{Body, Header, Move, Nudge, TaskMessage, Transition, decode, encode};
+use crate::messages::{Body, Header, Nudge, TaskMessage, encode};
 use crate::ports::broker::{Family, Publication, Queue};
 use crate::ports::store::{
-    BranchKey, Change, Closing, Commit, ExecutionStatus, Fence, HistoryRow, Launched, NewBranch, Phase,
-    RowState, Verdict,
+    BranchKey, Change, Closing, Commit, ExecutionStatus, Fence, HistoryRow, NewBranch, OUTBOX_MILLISECONDS,
+    Phase, RowState, Verdict,
 };
+use crate::services::observed::Before;
 use crate::services::programs::Compiled;
+use crate::services::publishing::Outgoing;
 use crate::services::scheduler::{NEAR_MILLISECONDS, NearTimer};
+use crate::services::status_events::Ended;
 use crate::services::tokens::TaskKey;
-use crate::services::{Core, Unavailable, activity_name};
+use crate::services::transitions::InState;
+use crate::services::{Announces, Core, Unavailable, activity_name};
 
-/// Commits without a delivery behind them are looked for after this long.
-const OUTBOX_MILLISECONDS: i64 = 10_000;
 /// A near timer's row is due this much later than the timer itself, so that no poller races it.
 const NEAR_GRACE_MILLISECONDS: i64 = 2_000;
 
@@ -81,10 +84,14 @@ pub struct After {
     pub timer: Option<Timestamp>,
     /// A task that nobody waits for any more.
     pub dropped_task: Option<u32>,
-    /// Whether the execution is over.
-    pub finished: bool,
-    /// What was recorded, for an execution whose history is full.
+    /// How the execution closed, if it is over.
+    pub finished: Option<Closing>,
+    /// The state that it moved in, where somebody is told of transitions.
+    pub state: Option<InState>,
+    /// What was recorded, for an execution whose history is full, and for metrics.
     pub events: Vec<HistoryEvent>,
+    /// What it was before, for metrics.
+    pub before: Before,
 }
 
 /// A branch with all that its next transition needs, so that it can be made without waiting.
@@ -94,6 +101,7 @@ pub struct Prepared {
     limits: Limits,
     tick: Tick,
     backing: Backing,
+    announces: Announces,
 }
 
 impl Prepared {
@@ -110,13 +118,20 @@ impl Prepared {
             path: &subject.path,
         };
         let dropped_task = dropped_task(&subject.value, &event);
+        let state =
+            self.announces.transitions.then(|| InState::of(&subject.compiled, &subject.value)).flatten();
         let now = self.tick.now;
+        let before =
+            Before::of(&subject.header, &subject.path, &subject.value, &event, &subject.compiled, now);
         let woken_at = matches!(event, Event::TimerFired).then_some(now);
         let (value, tick) = (&mut subject.value, &self.tick);
         match catch_unwind(AssertUnwindSafe(|| value.apply(&run, event, tick))) {
             Ok(Ok(moved)) => {
-                let times = Times { now, woken_at, backing: self.backing };
-                Ok(Ok(step(self.subject, moved, times, dropped_task)))
+                let unannounced = self.announces.status_changes && self.backing == Backing::Row;
+                let times = Times { now, woken_at, backing: self.backing, unannounced };
+                let mut step = step(self.subject, moved, times, dropped_task, before);
+                step.after.state = state;
+                Ok(Ok(step))
             }
             Ok(Err(stale)) => Ok(Err(stale)),
             Err(_) => Err(Unavailable::Definition("the interpreter failed on this event".to_owned())),
@@ -139,7 +154,8 @@ impl Core {
     pub async fn prepare(&self, subject: Subject, backing: Backing) -> Result<Prepared, Unavailable> {
         let tick = self.tick(&subject, self.clock.now()).await?;
         let facts = self.facts(&subject.header, &subject.compiled);
-        Ok(Prepared { subject, facts, limits: self.limits.clone(), tick, backing })
+        let (limits, announces) = (self.limits.clone(), self.announces);
+        Ok(Prepared { subject, facts, limits, tick, backing, announces })
     }
 
     /// What the context object says of an execution.
@@ -169,7 +185,7 @@ impl Core {
                     let found = own && self.catalog.activity(activity_name(arn)).await?.is_some();
                     tick.activity_missing = !found;
                 }
-                Resource::Service(service) if service.pattern == Pattern::WaitForTaskToken => {
+                Resource::Service(service) if service.pattern.is_submitted() => {
                     let branch = BranchKey { execution: subject.header.id, branch: subject.path.clone() };
                     tick.task_token = self.tokens.issue(&TaskKey { branch, task: subject.value.seq + 1 });
                 }
@@ -179,9 +195,14 @@ impl Core {
         Ok(tick)
     }
 
-    /// What a commit that stands asks for: messages to publish. Sets near timers on the way.
-    pub async fn follow_up(&self, after: &After, verdict: &Verdict) -> Result<Vec<Publication>, Unavailable> {
-        let Verdict::Done { fence, launched, parent } = verdict else { return Ok(Vec::new()) };
+    /// What a commit that stands asks for: messages to publish, an end to announce. Sets near timers and shows
+    /// the transition on the way.
+    pub async fn follow_up(&self, after: &After, verdict: &Verdict) -> Result<Outgoing, Unavailable> {
+        let Verdict::Done { fence, launched, parent } = verdict else { return Ok(Outgoing::default()) };
+        if self.announces.transitions {
+            self.show_standard(&after.header, &after.path, fence.seq, after.state.as_ref(), &after.events);
+        }
+        after.before.stands(WorkflowType::Standard, &after.header, &after.events, after.request.as_ref());
         let key = BranchKey { execution: after.header.id, branch: after.path.clone() };
         let mut publications = Vec::with_capacity(1 + launched.len());
         if let (true, Some(value)) = (after.goes_on, &after.value) {
@@ -207,10 +228,16 @@ impl Core {
             crate::crash_point!("joined");
             publications.push(self.nudge(key, *fence));
         }
-        if after.finished {
-            self.execution_is_over(after.header.id);
-        }
-        Ok(publications)
+        let ended = self.ended(after);
+        Ok(Outgoing { publications, ended: ended.into_iter().collect() })
+    }
+
+    /// The execution's end, if it is over.
+    fn ended(&self, after: &After) -> Option<Ended> {
+        let closing = after.finished.clone()?;
+        self.execution_is_over(after.header.id);
+        let last = after.events.last().filter(|_| self.announces.status_changes)?.kind.clone();
+        Some(Ended { header: after.header.clone(), closing, last })
     }
 
     /// Forgets an execution and tells who waits for its end.
@@ -306,10 +333,12 @@ struct Times {
     now: Timestamp,
     woken_at: Option<Timestamp>,
     backing: Backing,
+    /// Whether no delivery comes back until an end is announced: the store keeps it in mind.
+    unannounced: bool,
 }
 
 /// Turns a transition into its commit.
-fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>) -> Step {
+fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>, before: Before) -> Step {
     let Subject { header, path, fence, value, .. } = subject;
     let mut asked = Asked::default();
     for effect in moved.effects {
@@ -327,8 +356,11 @@ fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>)
     };
     let encoded = encode(&body);
     let row = asked.row(value.as_ref(), times);
-    let finished = asked.outcome.is_some();
-    let change = asked.change(&path, fence.seq + 1, row, times.now);
+    let change = asked.change(&path, fence.seq + 1, row, times);
+    let finished = match &change {
+        Change::Finish(closing) => Some(closing.clone()),
+        Change::Move(_) | Change::Fork { .. } | Change::EndBranch { .. } => None,
+    };
     Step {
         commit: Commit {
             key,
@@ -347,7 +379,9 @@ fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>)
             timer: row.wake,
             dropped_task,
             finished,
+            state: None,
             events: body.events,
+            before,
         },
     }
 }
@@ -394,9 +428,9 @@ impl Asked {
         RowState { phase, wake: self.timer, due, task }
     }
 
-    fn change(self, path: &BranchPath, seq: u32, row: RowState, now: Timestamp) -> Change {
+    fn change(self, path: &BranchPath, seq: u32, row: RowState, times: Times) -> Change {
         if let Some(outcome) = self.outcome {
-            return Change::Finish(closing(&outcome, now));
+            return Change::Finish(closing(&outcome, times));
         }
         if let Some(end) = self.end {
             let failed = matches!(end.result, BranchResult::Failed(_));
@@ -421,51 +455,10 @@ pub fn value_body(value: Branch) -> bytes::Bytes {
 }
 
 /// How an execution closes with this outcome.
-pub fn closing(outcome: &Outcome, at: Timestamp) -> Closing {
-    match outcome {
-        Outcome::Succeeded(_) => Closing { status: ExecutionStatus::Succeeded, at, error: None },
-        Outcome::Failed(failure) => {
-            Closing { status: ExecutionStatus::Failed, at, error: failure.error.clone() }
-        }
-    }
-}
-
-impl Core {
-    /// The message that moves a branch on.
-    pub fn transition(
-        &self,
-        header: &Header,
-        path: &BranchPath,
-        fence: Fence,
-        value: Branch,
-        after: Option<asl::branch::EventRef>,
-    ) -> Publication {
-        let id = format!("{}/{path}/{}", header.id, fence.seq);
-        let execution = header.clone();
-        let body = Transition {
-            execution,
-            path: path.clone(),
-            stamp: fence.stamp,
-            value,
-            after,
-            at: Some(self.clock.now()),
-        };
-        let queue = self.shards.queue(Family::Standard, header.id);
-        Publication::new(queue, id, encode(&Move::Transition(Box::new(body))))
-    }
-
-    fn launched_transition(&self, header: &Header, child: &Launched) -> Option<Publication> {
-        let Ok(Body { value: Some(value), .. }) = decode::<Body>(&child.body) else {
-            tracing::error!(execution = %header.id, branch = %child.branch, "a branch that was made cannot be read");
-            return None;
-        };
-        Some(self.transition(header, &child.branch, child.fence, value, child.after.clone()))
-    }
-
-    /// The message that asks an engine to look at a row.
-    pub fn nudge(&self, key: &BranchKey, fence: Fence) -> Publication {
-        let id = format!("{}/{}/{}", key.execution, key.branch, fence.seq);
-        let queue = self.shards.queue(Family::Standard, key.execution);
-        Publication::new(queue, id, encode(&Move::Nudge(Nudge::new(key, fence, self.clock.now()))))
-    }
+fn closing(outcome: &Outcome, Times { now: at, unannounced, .. }: Times) -> Closing {
+    let (status, error) = match outcome {
+        Outcome::Succeeded(_) => (ExecutionStatus::Succeeded, None),
+        Outcome::Failed(failure) => (ExecutionStatus::Failed, failure.error.clone()),
+    };
+    Closing { status, at, error, unannounced }
 }

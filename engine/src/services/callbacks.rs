@@ -77,10 +77,10 @@ impl Core {
 
     async fn tell_by_token(&self, key: TaskKey, event: Event) -> Result<(), TaskError> {
         let told = self.tell_task(&key.branch, key.task, event, Backing::Row).await?;
-        let publications = told.ok_or(TaskError::TimedOut)?;
+        let outgoing = told.ok_or(TaskError::TimedOut)?;
         crate::crash_point!("callback-committed");
-        // The answer stands: what is not published now, the row asks for later.
-        if let Err(error) = self.publish(publications).await {
+        // The answer stands: what is not published now, the row asks for later, or the mark of the end.
+        if let Err(error) = self.send(outgoing).await {
             tracing::warn!(%error, "the next transition is late");
         }
         Ok(())
@@ -142,8 +142,8 @@ impl Core {
             return Ok(None);
         };
         let taken = match self.tell_task(&key, task, event, Backing::Row).await? {
-            Some(publications) => {
-                self.publish(publications).await?;
+            Some(outgoing) => {
+                self.send(outgoing).await?;
                 true
             }
             // A response that was lost: the same token again, and no second event.

@@ -1,6 +1,6 @@
 //! What the `states` connector needs of the engine: starting executions and waiting for their end.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 
 use asl::data::Failure;
 use asl::definition::WorkflowType;
@@ -12,26 +12,22 @@ use crate::messages::{Body, decode};
 use crate::ports::catalog::Execution;
 use crate::ports::store::ExecutionStatus;
 use crate::services::executions::{StartError, StartRequest};
+use crate::services::late_core::{LateCore, STOPPING};
 use crate::services::{Core, Unavailable};
 
-/// The engine as the connector sees it. It is part of the engine, so it learns of it afterwards.
-#[derive(Default)]
+/// The engine as the connector sees it.
 pub struct ChildExecutions {
-    core: OnceLock<Weak<Core>>,
+    core: Arc<LateCore>,
 }
 
 impl ChildExecutions {
-    /// Tells which engine it is.
-    pub fn attach(&self, core: &Arc<Core>) {
-        // A second engine would be a mistake of the composition; the first one stays.
-        let _ = self.core.set(Arc::downgrade(core));
+    /// Of this engine.
+    pub fn new(core: Arc<LateCore>) -> Self {
+        ChildExecutions { core }
     }
 
     fn core(&self) -> Result<Arc<Core>, Refused> {
-        self.core.get().and_then(Weak::upgrade).ok_or_else(|| Refused {
-            code: "ServiceUnavailable".to_owned(),
-            message: "The engine is stopping".to_owned(),
-        })
+        self.core.get().ok_or_else(|| refused("ServiceUnavailable", STOPPING))
     }
 }
 

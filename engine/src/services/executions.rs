@@ -1,6 +1,6 @@
 //! Starting and stopping executions: what a caller waits for.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use asl::branch::{Branch, BranchPath, EventRef, Run};
@@ -15,13 +15,14 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::ExecutionId;
 use crate::messages::{Body, Header, encode};
+use crate::metrics::{self, executions::Ended};
 use crate::names::{InvalidName, check as check_name};
-use crate::ports::broker::Health;
+use crate::ports::broker::{Health, Publication};
 use crate::ports::catalog::Machine;
 use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started};
 use crate::services::advance::After;
 use crate::services::programs::Compiled;
-use crate::services::{Core, Unavailable};
+use crate::services::{Core, Unavailable, observed};
 
 /// A year, after which a Standard execution times out (AWS quota).
 const STANDARD_SECONDS_MAX: u32 = 31_536_000;
@@ -42,6 +43,8 @@ pub struct StartRequest {
 /// An execution that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartedExecution {
+    /// Its id.
+    pub id: ExecutionId,
     /// Its ARN.
     pub arn: String,
     /// When it started.
@@ -113,6 +116,12 @@ impl Core {
     /// Starts an execution: Standard, or Express without waiting for its end. A Standard start that is
     /// repeated with the same name and input while the first one runs answers that one.
     pub async fn start_execution(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+        let started = self.start_if_admitted(&request).await;
+        observed::refused(&request.machine, &started);
+        started
+    }
+
+    async fn start_if_admitted(&self, request: &StartRequest) -> Result<StartedExecution, StartError> {
         request.name.as_deref().map_or(Ok(()), check_name).map_err(StartError::Name)?;
         self.admit()?;
         match request.machine.workflow_type {
@@ -131,7 +140,7 @@ impl Core {
         }
     }
 
-    async fn start_standard(&self, request: StartRequest) -> Result<StartedExecution, StartError> {
+    async fn start_standard(&self, request: &StartRequest) -> Result<StartedExecution, StartError> {
         let open = self.count_open_executions().await?;
         if open >= self.admission.open_executions_max {
             return Err(StartError::Throttled(format!(
@@ -140,7 +149,7 @@ impl Core {
         }
         let machine = &request.machine;
         let compiled = self.programs.get(self.catalog.as_ref(), machine.revision.id).await?;
-        let (header, branch, event) = self.begin(&request, &compiled);
+        let (header, branch, event) = self.begin(request, &compiled);
         let body = Body { events: vec![event], value: Some(branch.clone()), request: None, end: None };
         let started_at = header.started_at;
         let seconds = compiled.program.timeout_seconds.unwrap_or(STANDARD_SECONDS_MAX);
@@ -161,27 +170,43 @@ impl Core {
         let arn = self.home.execution(&machine.name, &header.name);
         match outcome {
             Started::Created(fence) => {
+                metrics::executions::started(&header.machine_name, WorkflowType::Standard);
                 crate::crash_point!("start-committed");
+                let id = header.id;
+                self.show_start(&header, &body.events);
+                let header = Arc::new(header);
+                self.headers.keep(&header);
                 let first = self.transition(&header, &BranchPath::root(), fence, branch, None);
-                self.headers.keep(&Arc::new(header));
                 // The execution stands: what is not published now, the row asks for later.
-                if let Err(error) = self.publish(vec![first]).await {
+                if let Err(error) = self.begin_moving(&header, &request.input_text, first).await {
                     tracing::warn!(%error, %arn, "the first transition is late");
                 }
-                Ok(StartedExecution { arn, started_at })
+                Ok(StartedExecution { id, arn, started_at })
             }
             Started::NoMachine => Err(StartError::NoMachine),
-            Started::NameTaken { input_hash, status: ExecutionStatus::Running, started_at, .. }
+            Started::NameTaken { id, input_hash, status: ExecutionStatus::Running, started_at }
                 if input_hash == <[u8; 32]>::from(Sha256::digest(request.input.to_string())) =>
             {
-                Ok(StartedExecution { arn, started_at })
+                Ok(StartedExecution { id, arn, started_at })
             }
             Started::NameTaken { .. } => Err(StartError::AlreadyExists { arn }),
         }
     }
 
+    /// Announced before it moves: a root that has moved has been announced, whoever dies on the way.
+    async fn begin_moving(
+        &self,
+        header: &Header,
+        input_text: &str,
+        first: Publication,
+    ) -> Result<(), Unavailable> {
+        self.announce_begin(header, input_text).await?;
+        crate::crash_point!("begin-announced");
+        self.publish(vec![first]).await
+    }
+
     /// Open executions, counted at most once a second: counting takes time in proportion to them.
-    async fn count_open_executions(&self) -> Result<u64, Unavailable> {
+    pub(super) async fn count_open_executions(&self) -> Result<u64, Unavailable> {
         const COUNT_AGAIN: Duration = Duration::from_secs(1);
         if let Some(open) = self.open_executions.recent(COUNT_AGAIN) {
             return Ok(open);
@@ -221,8 +246,11 @@ impl Core {
         id: ExecutionId,
         failure: Failure,
     ) -> Result<Option<Timestamp>, Unavailable> {
-        self.close(id, ExecutionStatus::Aborted, failure, EventKind::ExecutionAborted).await?;
+        let closed = self.close(id, ExecutionStatus::Aborted, failure, EventKind::ExecutionAborted).await?;
         crate::crash_point!("stop-committed");
+        if closed {
+            self.announce(&[id]).await;
+        }
         let execution = self.catalog.execution_by_id(id).await?;
         Ok(execution.and_then(|execution| execution.stopped_at))
     }
@@ -230,7 +258,9 @@ impl Core {
     /// Fails an execution that cannot go on for a reason of the service.
     pub async fn fail_execution(&self, id: ExecutionId, failure: Failure) -> Result<(), Unavailable> {
         tracing::error!(%id, cause = failure.cause.as_deref().unwrap_or_default(), "an execution cannot go on");
-        self.close(id, ExecutionStatus::Failed, failure, EventKind::ExecutionFailed).await?;
+        if self.close(id, ExecutionStatus::Failed, failure, EventKind::ExecutionFailed).await? {
+            self.announce(&[id]).await;
+        }
         Ok(())
     }
 
@@ -242,11 +272,36 @@ impl Core {
         let seq = self.next_seq(after).await?;
         let at = self.clock.now();
         let id = after.header.id;
-        let decide = Box::new(move |open: Open| Some(fill(open, &path, seq, events, events_max, at)));
-        if self.store.close(id, decide).await? {
-            self.execution_is_over(id);
+        let decide = move |open: Open| Some(fill(open, &path, seq, events, events_max, at));
+        if self.close_with(id, decide).await? {
+            observed::ended(&after.header, WorkflowType::Standard, Ended::Failed, at);
+            self.announce(&[id]).await;
         }
         Ok(())
+    }
+
+    /// Closes a running execution, marked as unannounced. Answers whether this call closed it; then the caller
+    /// announces it.
+    pub(super) async fn close_with(
+        &self,
+        id: ExecutionId,
+        decide: impl FnOnce(Open) -> Option<Last> + Send + 'static,
+    ) -> Result<bool, Unavailable> {
+        let unannounced = self.announces.status_changes;
+        let (tell, told) = mpsc::channel();
+        let decide = Box::new(move |open: Open| {
+            let mut last = decide(open)?;
+            last.closing.unannounced = unannounced;
+            tell.send(last.rows.clone()).ok()?;
+            Some(last)
+        });
+        let closed = self.store.close(id, decide).await?;
+        if closed {
+            let rows = told.try_recv().unwrap_or_default();
+            self.show_close(id, &rows).await;
+            self.execution_is_over(id);
+        }
+        Ok(closed)
     }
 
     /// The `seq` of the transition that found no room.
@@ -294,7 +349,7 @@ fn fill(
     });
     let error = Some(names::RUNTIME.to_owned());
     let failed = HistoryEvent { at, previous, kind: EventKind::ExecutionFailed(failure) };
-    let closing = Closing { status: ExecutionStatus::Failed, at, error };
+    let closing = Closing { status: ExecutionStatus::Failed, at, error, unannounced: false };
     if path.is_root() {
         events.push(failed);
         return super::scheduler::last(seq, events, closing);

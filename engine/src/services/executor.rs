@@ -12,12 +12,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use asl::definition::WorkflowType;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::broker::{self, Consumer, Delivery, Publication, Published, Queue, Settle};
+use crate::metrics::states::Batch;
+use crate::ports::broker::{self, Consumer, Delivery, Queue, Settle};
 use crate::ports::store::{self, Commit, Verdict};
+use crate::services::publishing::Outgoing;
 use crate::services::reading::{Origin, Ready, Work};
 use crate::services::watermarks::Mark;
 use crate::services::{Core, Unavailable};
@@ -43,13 +46,18 @@ pub async fn run(core: Arc<Core>, queue: Queue, stop: CancellationToken) -> Resu
     let gone = CancellationToken::new();
     let _ends = gone.clone().drop_guard();
     let mut turns = FuturesUnordered::new();
+    let mut receives = true;
     let mut ended = loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => break Ok(()),
+            () = stop.cancelled(), if receives => match consumer.stop().await {
+                Ok(()) => receives = false,
+                Err(error) => break Err(error),
+            },
             Some(turn) = turns.next() => if let Err(error) = turn { break Err(error) },
             deliveries = mark.next(consumer.as_ref(), BATCH_MAX), if turns.len() < TURNS_MAX => match deliveries {
                 Err(error) => break Err(error),
+                Ok(deliveries) if deliveries.is_empty() => break Ok(()),
                 Ok(deliveries) => for batch in batches(deliveries) {
                     turns.push(core.work_batch(consumer.as_ref(), batch, false, &gone, &mark));
                 },
@@ -127,14 +135,15 @@ impl Core {
         mark: &Mark,
     ) -> Result<(), Unavailable> {
         crate::crash_point!("received");
+        let batch = Batch::begin(WorkflowType::Standard, deliveries.len());
         let mut settled = Vec::with_capacity(deliveries.len());
-        let mut publications = Vec::with_capacity(deliveries.len());
+        let mut outgoing = Outgoing::default();
         let mut steps = Vec::with_capacity(deliveries.len());
         for (delivery, work) in deliveries.iter().zip(self.read(deliveries, again, mark).await?) {
             let mut settle = Settle::Acknowledge;
             match work {
                 Work::Step(ready) => steps.push(*ready),
-                Work::Publish(more) => publications.extend(more),
+                Work::Publish(more) => outgoing.add(more),
                 Work::Nothing => {}
                 Work::Dead(reason) => {
                     self.fail_execution_of(delivery, &reason).await?;
@@ -143,21 +152,18 @@ impl Core {
             }
             settled.push((delivery.tag, settle));
         }
-        self.commit_all(steps, &mut publications).await?;
-        self.publish(publications).await?;
+        self.commit_all(steps, &mut outgoing).await?;
+        self.send(outgoing).await?;
         crate::crash_point!("confirmed");
         consumer.settle(settled).await?;
         crate::crash_point!("acknowledged");
+        batch.end();
         self.outages.over();
         Ok(())
     }
 
     /// Commits steps together and gathers what follows those that stand.
-    async fn commit_all(
-        &self,
-        mut steps: Vec<Ready>,
-        publications: &mut Vec<Publication>,
-    ) -> Result<(), Unavailable> {
+    async fn commit_all(&self, mut steps: Vec<Ready>, outgoing: &mut Outgoing) -> Result<(), Unavailable> {
         // Where states are fused, what a commit makes runnable may be worked here and now.
         for round in 1.. {
             if steps.is_empty() {
@@ -169,49 +175,32 @@ impl Core {
             let verdicts = self.store.commit(commits).await?;
             crate::crash_point!("committed");
             steps = Vec::new();
-            for ((ready, verdict), (key, fence)) in ready.into_iter().zip(&verdicts).zip(&sent) {
+            for ((ready, verdict), (key, fence)) in ready.into_iter().zip(verdicts).zip(&sent) {
                 match (verdict, ready.origin) {
-                    (Verdict::Done { .. }, origin) => {
+                    (verdict @ Verdict::Done { .. }, origin) => {
                         if matches!(origin, Origin::Task(_)) {
                             crate::crash_point!("task-recorded");
                         }
                         let (inline, rest) = match round {
                             ..=ROUNDS_MAX => self.run_on(&ready.after, verdict).await?,
-                            _ => (Vec::new(), verdict.clone()),
+                            _ => (Vec::new(), verdict),
                         };
                         steps.extend(inline);
-                        publications.extend(self.follow_up(&ready.after, &rest).await?);
+                        outgoing.add(self.follow_up(&ready.after, &rest).await?);
                     }
                     (Verdict::Stale, Origin::Delivery { redelivered: true }) => {
-                        publications.extend(self.republish_if_ahead(key, *fence).await?);
+                        outgoing.add(self.republish_if_ahead(key, *fence).await?);
                     }
                     // If every stale message published its successor, one duplicate would breed another at
                     // each hop to the end of the execution.
                     (Verdict::Stale, Origin::Delivery { .. } | Origin::Inline) => {}
                     // Only `seq` and stamp may have moved, by a heartbeat say: the row is read again.
                     (Verdict::Stale, Origin::Task(result)) => {
-                        publications.extend(self.work_result_alone(*result).await?);
+                        outgoing.add(self.work_result_alone(*result).await?);
                     }
                     (Verdict::HistoryFull, _) => self.close_full(&ready.after).await?,
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// Publishes until the broker has all of it.
-    pub async fn publish(&self, mut publications: Vec<Publication>) -> Result<(), Unavailable> {
-        while !publications.is_empty() {
-            let published = self.broker.publish(publications.clone()).await?;
-            let mut again = Vec::new();
-            for (publication, outcome) in publications.into_iter().zip(published) {
-                match outcome {
-                    Published::Confirmed => {}
-                    Published::InDoubt => again.push(publication),
-                    Published::Returned => again.extend(self.unroutable(publication).await?),
-                }
-            }
-            publications = again;
         }
         Ok(())
     }

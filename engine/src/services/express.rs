@@ -21,6 +21,7 @@ use std::time::Duration;
 use asl::branch::Event;
 use asl::data::Failure;
 use asl::data::failure::names;
+use asl::definition::WorkflowType;
 use asl::program::{Program, StateType};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -28,22 +29,27 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::messages::{Express, ExpressResult, decode, encode};
+use crate::metrics::states::Batch;
 use crate::ports::broker::{self, Consumer, Delivery, Family, Publication, Queue, Settle};
-use crate::services::{Core, Unavailable};
+use crate::services::{Core, Unavailable, observed};
 
 mod answers;
 mod ended_forks;
 mod held;
+mod held_bytes;
+mod leaving;
 mod orphans;
 mod replies;
 mod start;
 mod turn;
 
-use answers::Answers;
 pub use ended_forks::EndedForks;
+pub use held_bytes::HeldBytes;
+pub(in crate::services) use leaving::Leaving;
+use leaving::Left;
 pub use orphans::ReplyQueues;
 pub use replies::{Replies, run_replies};
-use turn::{Hold, Left, Turn};
+use turn::{Hold, Turn};
 
 /// Root transitions whose delivery is held at a time; more wait in the broker.
 const HELD_MAX: usize = 1_000;
@@ -79,13 +85,18 @@ pub async fn run(
     let _ends = gone.clone().drop_guard();
     let line = Line { core, consumer, held: TaskTracker::new(), gone };
     let mut turns = FuturesUnordered::new();
+    let mut receives = true;
     let mut ended = loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => break Ok(()),
+            () = stop.cancelled(), if receives => match line.consumer.stop().await {
+                Ok(()) => receives = false,
+                Err(error) => break Err(error),
+            },
             Some(turn) = turns.next() => if let Err(error) = turn { break Err(error) },
             deliveries = line.consumer.next(BATCH_MAX), if turns.len() < TURNS_MAX => match deliveries {
                 Err(error) => break Err(error),
+                Ok(deliveries) if deliveries.is_empty() => break Ok(()),
                 Ok(deliveries) => turns.push(line.work(deliveries)),
             },
         }
@@ -112,37 +123,32 @@ struct Line {
 impl Line {
     /// Works a batch: what needs no answer at once, the rest each by itself.
     async fn work(&self, deliveries: Vec<Delivery>) -> Result<(), broker::Error> {
-        let (mut publications, mut settled) = (Vec::new(), Vec::new());
-        let mut answers = Answers::default();
+        let (mut leaving, mut settled) = (Leaving::default(), Vec::new());
+        let batch = Batch::begin(WorkflowType::Express, deliveries.len());
         for delivery in deliveries {
             let tag = delivery.tag;
             match self.core.begin_turn(delivery).await {
                 Begun::Left(left) => {
                     settled.push((tag, Settle::Acknowledge));
-                    match left {
-                        Left::Nothing => {}
-                        Left::Next(publication) => publications.push(*publication),
-                        Left::Answer(delivery, result) => answers.add(delivery, *result),
-                    }
+                    leaving.add(left);
                 }
                 Begun::Held(held) => self.spawn(held),
             }
         }
-        publications.extend(answers.into_publications());
-        while let Err(error) = self.core.publish(publications.clone()).await {
-            self.core.outages.noticed(&error);
-            tokio::select! {
-                biased;
-                () = self.gone.cancelled() => return Ok(()),
-                () = tokio::time::sleep(PAUSE) => {}
-            }
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => return Ok(()),
+            () = self.core.leave(leaving) => {}
         }
+        batch.end();
         self.consumer.settle(settled).await
     }
 
     fn spawn(&self, held: HeldTurn) {
         let (core, consumer, gone) = (self.core.clone(), self.consumer.clone(), self.gone.clone());
         self.held.spawn(async move {
+            let counts = core.clone();
+            let _in_memory = counts.held_bytes.hold(held.delivery().body.len());
             tokio::select! {
                 biased;
                 () = gone.cancelled() => {}
@@ -170,6 +176,15 @@ enum HeldTurn {
     Dead(Delivery, String),
 }
 
+impl HeldTurn {
+    fn delivery(&self) -> &Delivery {
+        match self {
+            HeldTurn::Waits(turn, _) => turn.delivery(),
+            HeldTurn::Again(delivery) | HeldTurn::Dead(delivery, _) => delivery,
+        }
+    }
+}
+
 impl Core {
     /// The first step of a delivery, which never waits for an answer.
     async fn begin_turn(self: &Arc<Self>, delivery: Delivery) -> Begun {
@@ -190,6 +205,7 @@ impl Core {
         delivery: &Delivery,
     ) -> Result<Step, Unavailable> {
         if message.synchronous && delivery.redeliveries > 0 {
+            observed::given_up(&delivery.body, self.clock.now());
             return Ok(Step::Leave(Left::Answer(delivery.clone(), Box::new(ExpressResult::Lost))));
         }
         let own = delivery.reply_to.as_ref() == Some(&Queue::reply(&self.engine));
@@ -203,24 +219,24 @@ impl Core {
 
     /// Works a delivery by itself until it is done with, or its execution's time is over.
     async fn work_held(self: Arc<Self>, consumer: Arc<dyn Consumer>, held: HeldTurn) {
-        let (delivery, settle) = match held {
+        let (delivery, left, settle) = match held {
             HeldTurn::Dead(delivery, reason) => {
                 tracing::error!(reason, message = %delivery.id, "a message cannot be worked");
-                self.give_up_express(&delivery, reason.clone()).await;
-                (delivery, Settle::DeadLetter(reason))
+                (delivery.clone(), self.given_up(delivery, reason.clone()), Settle::DeadLetter(reason))
             }
             HeldTurn::Waits(turn, hold) => {
                 let delivery = turn.delivery().clone();
                 let done = turn.go_on(*hold).await;
-                let settle = self.work_until_done(&delivery, done).await;
-                (delivery, settle)
+                let left = self.work_until_done(&delivery, done).await;
+                (delivery, left, Settle::Acknowledge)
             }
             HeldTurn::Again(delivery) => {
                 let done = self.work_from_start(&delivery).await;
-                let settle = self.work_until_done(&delivery, done).await;
-                (delivery, settle)
+                let left = self.work_until_done(&delivery, done).await;
+                (delivery, left, Settle::Acknowledge)
             }
         };
+        self.leave_one(left).await;
         if let Err(error) = consumer.settle(vec![(delivery.tag, settle)]).await {
             tracing::debug!(%error, "an Express transition comes again");
         }
@@ -230,21 +246,20 @@ impl Core {
     async fn work_until_done(
         self: &Arc<Self>,
         delivery: &Delivery,
-        mut done: Result<(), Unavailable>,
-    ) -> Settle {
+        mut done: Result<Left, Unavailable>,
+    ) -> Left {
         let over = |message: Express| message.deadline <= self.clock.now();
-        while let Err(error) = done {
-            match error {
-                Unavailable::Definition(reason) => {
+        loop {
+            match done {
+                Ok(left) => return left,
+                Err(Unavailable::Definition(reason)) => {
                     tracing::error!(reason, message = %delivery.id, "an Express execution cannot go on");
-                    self.give_up_express(delivery, reason).await;
-                    return Settle::Acknowledge;
+                    return self.given_up(delivery.clone(), reason);
                 }
-                Unavailable::Store(_) | Unavailable::Broker(_) if decode(&delivery.body).is_ok_and(over) => {
-                    self.give_up_express(delivery, error.to_string()).await;
-                    return Settle::Acknowledge;
+                Err(error) if decode(&delivery.body).is_ok_and(over) => {
+                    return self.given_up(delivery.clone(), error.to_string());
                 }
-                Unavailable::Store(_) | Unavailable::Broker(_) => {
+                Err(error) => {
                     self.outages.noticed(&error);
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -254,50 +269,27 @@ impl Core {
                 self.outages.over();
             }
         }
-        Settle::Acknowledge
     }
 
-    async fn work_from_start(self: &Arc<Self>, delivery: &Delivery) -> Result<(), Unavailable> {
+    async fn work_from_start(self: &Arc<Self>, delivery: &Delivery) -> Result<Left, Unavailable> {
         let message =
             decode::<Express>(&delivery.body).map_err(|error| Unavailable::Definition(error.to_string()))?;
         match self.first_step(message, delivery).await? {
-            Step::Leave(left) => self.leave(left).await,
+            Step::Leave(left) => Ok(left),
             Step::Hold(turn, hold) => turn.go_on(*hold).await,
         }
     }
 
-    /// Publishes what a turn leaves behind.
-    async fn leave(&self, left: Left) -> Result<(), Unavailable> {
-        match left {
-            Left::Nothing => Ok(()),
-            Left::Next(publication) => self.publish(vec![*publication]).await,
-            Left::Answer(delivery, result) => self.answer_express(&delivery, *result).await,
-        }
-    }
-
-    /// Tells who waits that there will be no other end.
-    async fn give_up_express(&self, delivery: &Delivery, reason: String) {
-        let failed = ExpressResult::Failed(Failure::new(names::RUNTIME, reason));
-        if let Err(error) = self.answer_express(delivery, failed).await {
-            tracing::warn!(%error, "who waits for an Express execution is not told of its end");
-        }
-    }
-
-    async fn answer_express(&self, delivery: &Delivery, result: ExpressResult) -> Result<(), Unavailable> {
-        let mut answers = Answers::default();
-        answers.add(delivery.clone(), result);
-        self.publish(answers.into_publications().collect()).await
+    /// Who waits is told that there will be no other end.
+    fn given_up(&self, delivery: Delivery, reason: String) -> Left {
+        observed::given_up(&delivery.body, self.clock.now());
+        Left::Answer(delivery, Box::new(ExpressResult::Failed(Failure::new(names::RUNTIME, reason))))
     }
 
     /// The queue is that of what the branch does next: a transition that will hold its delivery must not
     /// stand in the way of those that never do.
     fn express_publication(&self, program: &Program, message: &Express) -> Publication {
-        let holds = program.has_state(message.value.state)
-            && matches!(
-                program.state(message.value.state).state_type(),
-                StateType::Task | StateType::Parallel | StateType::Map
-            );
-        let family = match (holds, message.path.is_root()) {
+        let family = match (holds(program, message), message.path.is_root()) {
             (false, _) => Family::Express,
             (true, true) => Family::Calls,
             (true, false) => Family::Inner,
@@ -306,6 +298,15 @@ impl Core {
         let id = format!("{}/{}/{}", message.execution.id, message.path, message.value.seq);
         Publication::new(queue, id, encode(message))
     }
+}
+
+/// Whether the branch's next state holds its delivery until an answer is in.
+fn holds(program: &Program, message: &Express) -> bool {
+    program.has_state(message.value.state)
+        && matches!(
+            program.state(message.value.state).state_type(),
+            StateType::Task | StateType::Parallel | StateType::Map
+        )
 }
 
 /// One step of a turn.

@@ -7,9 +7,9 @@ use asl::data::Failure;
 use asl::data::failure::names;
 
 use crate::messages::{Body, decode};
-use crate::ports::broker::Publication;
 use crate::ports::store::{self, BranchKey, Failed, Fence, StoredBranch, Verdict};
 use crate::services::advance::{Backing, Step, Subject};
+use crate::services::publishing::Outgoing;
 use crate::services::{Core, Unavailable};
 
 impl Core {
@@ -52,11 +52,7 @@ impl Core {
     }
 
     /// A child has failed: its siblings are no more, and the parent retries, catches or fails.
-    pub async fn fail_fork(
-        &self,
-        key: &BranchKey,
-        subject: Subject,
-    ) -> Result<Vec<Publication>, Unavailable> {
+    pub async fn fail_fork(&self, key: &BranchKey, subject: Subject) -> Result<Outgoing, Unavailable> {
         let fence = subject.fence;
         let prepared = self.prepare(subject, Backing::Delivery).await?;
         let (tell, told) = mpsc::channel();
@@ -81,11 +77,11 @@ impl Core {
             }
             (Ok(Ok(after)), Verdict::HistoryFull) => {
                 self.close_full(&after).await?;
-                Ok(Vec::new())
+                Ok(Outgoing::default())
             }
-            (Ok(Ok(_)), Verdict::Stale) => Ok(Vec::new()),
+            (Ok(Ok(_)), Verdict::Stale) => Ok(Outgoing::default()),
             // Stale without having asked is a row that moved; the delivery behind that move goes on.
-            (Err(_), _) => Ok(Vec::new()),
+            (Err(_), _) => Ok(Outgoing::default()),
         }
     }
 }

@@ -17,7 +17,7 @@ use connectors::{QueueReply, Request};
 
 use crate::ids::ExecutionId;
 use crate::messages::{Standing, TaskMessage, decode};
-use crate::ports::broker::{Delivery, Headers, Publication, Queue};
+use crate::ports::broker::{Address, Delivery, Headers, Publication, Queue};
 use crate::ports::store::{BranchKey, StoredBranch};
 use crate::services::{Core, Unavailable};
 
@@ -130,20 +130,13 @@ impl Core {
         }
     }
 
-    /// What a Standard branch is told by a worker's reply; `None` if nobody waits for it.
+    /// What a Standard branch that waits for a task is told by its worker's reply; `None` if nothing.
     pub(super) async fn reply_event(
         &self,
-        key: &BranchKey,
+        row: &StoredBranch,
         task: u32,
-        row: Option<&StoredBranch>,
         reply: Reply,
     ) -> Result<Option<Event>, Unavailable> {
-        let Some(row) = row.filter(|row| row.state.task == Some(task)) else {
-            // It is over; whether its answer was recorded, the row before tells.
-            let answer = Answer::Succeeded(serde_json::Value::Null);
-            let over = Event::TaskEnded { task, answer, source: Source::Call };
-            return Ok(matches!(reply, Reply::Ended(_)).then_some(over));
-        };
         match reply {
             Reply::Heartbeat => {
                 let value = decode::<Standing>(&row.body).ok().and_then(|body| body.value);
@@ -155,7 +148,9 @@ impl Core {
             }
             Reply::Ended(reply) => {
                 let scheduled = (row.fence.seq == task).then(|| row.body.clone());
-                let Some(message) = self.stored_task(key, task, scheduled).await? else { return Ok(None) };
+                let Some(message) = self.stored_task(&row.key, task, scheduled).await? else {
+                    return Ok(None);
+                };
                 Ok(Some(self.function_answer(&request_of(&message, false), task, reply)))
             }
         }
@@ -194,12 +189,14 @@ impl Core {
         &self,
         publication: Publication,
     ) -> Result<Option<Publication>, Unavailable> {
-        if publication.queue.is_reply() {
-            return Ok(None);
-        }
-        if !publication.queue.is_function() {
-            tracing::warn!(queue = %publication.queue, "a queue was gone, and is made again");
-            self.broker.declare(std::slice::from_ref(&publication.queue)).await?;
+        let queue = match &publication.to {
+            Address::Queue(queue) if !queue.is_reply() => queue,
+            // Nobody would hear it.
+            Address::Queue(_) | Address::Exchange(..) => return Ok(None),
+        };
+        if !queue.is_function() {
+            tracing::warn!(%queue, "a queue was gone, and is made again");
+            self.broker.declare(std::slice::from_ref(queue)).await?;
             // It may be there and have nobody to keep its messages: not again at once.
             tokio::time::sleep(DECLARED_PAUSE).await;
             return Ok(Some(publication));
@@ -227,6 +224,7 @@ mod tests {
             correlation_id: correlation_id.map(str::to_owned),
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             redeliveries: 0,
+            routing_key: String::new(),
         };
         let read = Reply::read(&delivery);
         assert!(read.as_ref().is_none_or(|(key, task, _)| (key.branch.as_str(), *task) == ("r.2.3", 4)));

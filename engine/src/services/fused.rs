@@ -8,7 +8,7 @@
 use asl::branch::{Event, Waiting};
 
 use crate::messages::{Standing, decode};
-use crate::ports::store::{Launched, Verdict};
+use crate::ports::store::{BranchKey, Fence, Launched, Verdict};
 use crate::services::advance::{After, Backing, Subject};
 use crate::services::reading::{Origin, Ready};
 use crate::services::{Core, Unavailable};
@@ -18,14 +18,13 @@ impl Core {
     pub(super) async fn run_on(
         &self,
         after: &After,
-        verdict: &Verdict,
+        mut verdict: Verdict,
     ) -> Result<(Vec<Ready>, Verdict), Unavailable> {
-        let mut rest = verdict.clone();
-        let Verdict::Done { launched, parent, .. } = &mut rest else { return Ok((Vec::new(), rest)) };
+        let mut steps = Vec::new();
         if self.limits.fused_states_max <= 1 {
-            return Ok((Vec::new(), rest));
+            return Ok((steps, verdict));
         }
-        let mut steps = Vec::with_capacity(launched.len());
+        let Verdict::Done { launched, parent, .. } = &mut verdict else { return Ok((steps, verdict)) };
         let mut others = Vec::new();
         for child in launched.drain(..) {
             match self.enter_pure(after, &child).await? {
@@ -40,7 +39,7 @@ impl Core {
                 None => *parent = Some((key, fence)),
             }
         }
-        Ok((steps, rest))
+        Ok((steps, verdict))
     }
 
     async fn enter_pure(&self, after: &After, child: &Launched) -> Result<Option<Ready>, Unavailable> {
@@ -64,11 +63,7 @@ impl Core {
     }
 
     /// The join of a fork whose children have all ended well.
-    async fn join_here(
-        &self,
-        key: &crate::ports::store::BranchKey,
-        fence: crate::ports::store::Fence,
-    ) -> Result<Option<Ready>, Unavailable> {
+    async fn join_here(&self, key: &BranchKey, fence: Fence) -> Result<Option<Ready>, Unavailable> {
         let Some(row) = self.branch(key).await? else { return Ok(None) };
         if row.fence != fence || row.failed_child.is_some() {
             return Ok(None);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use asl::data::Failure;
 use tokio_util::sync::CancellationToken;
 
+use crate::ids::ExecutionId;
 use crate::messages::{ExpressResult, encode};
 use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
 use crate::services::{Core, Unavailable};
@@ -81,9 +82,31 @@ impl Core {
             let told = Publication::new(queue.clone(), format!("{}/end", delivery.id), failed);
             self.publish(vec![Publication { correlation_id: Some(id.clone()), ..told }]).await?;
         }
-        if let Some(id) = delivery.id.split('/').next().and_then(|id| id.parse().ok()) {
+        if let Some(id) = moves(&delivery.id) {
             self.fail_execution(id, failure).await?;
         }
         Ok(())
+    }
+}
+
+/// The execution that a message with this id moves: `execution/branch/seq`. A status event, `execution/number`, only
+/// tells of one.
+fn moves(id: &str) -> Option<ExecutionId> {
+    let (execution, place) = id.split_once('/')?;
+    place.contains('/').then(|| execution.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_event_that_cannot_be_worked_leaves_its_execution_alone() {
+        let id = ExecutionId::new();
+        assert_eq!(moves(&format!("{id}/r/7")), Some(id));
+        assert_eq!(moves(&format!("{id}/r.2.3/4")), Some(id));
+        for other in [format!("{id}/1"), id.to_string(), "order/r/1".to_owned(), String::new()] {
+            assert_eq!(moves(&other), None, "{other}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::ports::store::{self, BranchKey, Commit, Fence, Phase, StoredBranch, V
 use crate::services::advance::{After, Backing, Step, Subject};
 use crate::services::functions::Reply;
 use crate::services::programs::Compiled;
+use crate::services::publishing::Outgoing;
 use crate::services::watermarks::Mark;
 use crate::services::{Core, Unavailable};
 
@@ -27,11 +28,17 @@ pub enum Work {
     /// A commit in the batch.
     Step(Box<Ready>),
     /// Publications, without a commit.
-    Publish(Vec<Publication>),
+    Publish(Outgoing),
     /// Nothing: stale.
     Nothing,
     /// It cannot be read.
     Dead(String),
+}
+
+impl Work {
+    fn publish(publications: Vec<Publication>) -> Self {
+        Work::Publish(publications.into())
+    }
 }
 
 /// A step and what it comes from.
@@ -166,6 +173,9 @@ impl Core {
             Message::Transition(transition) => self.work_transition(*transition, redelivered).await,
             Message::Nudge(nudge) => match row {
                 Some(row) => self.work_nudge(&nudge, row, redelivered).await,
+                None if redelivered => {
+                    Ok(Work::publish(self.announce_if_ended_by(&nudge.key(), nudge.seq + 1).await?))
+                }
                 None => Ok(Work::Nothing),
             },
             Message::Result(result) => {
@@ -178,8 +188,14 @@ impl Core {
                 self.work_result(Told { key, task, event, redelivered }, row).await
             }
             Message::Reply(key, task, reply) => {
-                match self.reply_event(&key, task, row.as_ref(), reply).await? {
-                    Some(event) => self.work_result(Told { key, task, event, redelivered }, row).await,
+                let Some(row) = row.filter(|row| row.state.task == Some(task)) else {
+                    return match reply {
+                        Reply::Heartbeat => Ok(Work::Nothing),
+                        Reply::Ended(_) => self.work_late_result(&key, task, redelivered).await,
+                    };
+                };
+                match self.reply_event(&row, task, reply).await? {
+                    Some(event) => self.work_result(Told { key, task, event, redelivered }, Some(row)).await,
                     None => Ok(Work::Nothing),
                 }
             }
@@ -224,7 +240,7 @@ impl Core {
     ) -> Result<Work, Unavailable> {
         if row.fence != nudge.fence() {
             let lost = redelivered && row.fence.seq == nudge.seq + 1;
-            return Ok(Work::Publish(if lost { self.republish_family(&row).await? } else { Vec::new() }));
+            return Ok(Work::publish(if lost { self.republish_family(&row).await? } else { Vec::new() }));
         }
         let now = self.clock.now();
         match row.state.phase {
@@ -265,30 +281,37 @@ impl Core {
     async fn work_result(&self, told: Told, row: Option<StoredBranch>) -> Result<Work, Unavailable> {
         let waits =
             |row: &StoredBranch| row.state.phase == Phase::Dispatched && row.state.task == Some(told.task);
-        let Some(row) = row.filter(waits) else { return self.work_late_result(&told).await };
+        let Some(row) = row.filter(waits) else {
+            return self.work_late_result(&told.key, told.task, told.redelivered).await;
+        };
         let Some(subject) = self.subject(row).await? else { return Ok(Work::Nothing) };
         let event = told.event.clone();
         self.step_with(subject, event, Origin::Task(Box::new(told))).await
     }
 
     /// An answer that nobody waits for. Redelivered, it may be the one that was taken.
-    async fn work_late_result(&self, told: &Told) -> Result<Work, Unavailable> {
-        if !told.redelivered {
+    async fn work_late_result(
+        &self,
+        key: &BranchKey,
+        task: u32,
+        redelivered: bool,
+    ) -> Result<Work, Unavailable> {
+        if !redelivered {
             return Ok(Work::Nothing);
         }
-        Ok(Work::Publish(self.republish_after_task(&told.key, told.task).await?))
+        Ok(Work::publish(self.republish_after_task(key, task).await?))
     }
 
     /// A task's answer that met a row which others moved: committed at once, by itself.
-    pub(super) async fn work_result_alone(&self, told: Told) -> Result<Vec<Publication>, Unavailable> {
+    pub(super) async fn work_result_alone(&self, told: Told) -> Result<Outgoing, Unavailable> {
         let Told { key, task, event, redelivered } = told;
         match self.tell_task(&key, task, event, Backing::Delivery).await {
-            Ok(Some(publications)) => Ok(publications),
-            Ok(None) if redelivered => self.republish_after_task(&key, task).await,
-            Ok(None) => Ok(Vec::new()),
+            Ok(Some(outgoing)) => Ok(outgoing),
+            Ok(None) if redelivered => Ok(self.republish_after_task(&key, task).await?.into()),
+            Ok(None) => Ok(Outgoing::default()),
             Err(Unavailable::Definition(reason)) => {
                 self.fail_execution(key.execution, Failure::new(names::RUNTIME, reason)).await?;
-                Ok(Vec::new())
+                Ok(Outgoing::default())
             }
             Err(error) => Err(error),
         }
@@ -301,7 +324,7 @@ impl Core {
         task: u32,
         event: Event,
         backing: Backing,
-    ) -> Result<Option<Vec<Publication>>, Unavailable> {
+    ) -> Result<Option<Outgoing>, Unavailable> {
         for _ in 0..RACES_MAX {
             let Some(row) = self.branch(key).await? else { return Ok(None) };
             if row.state.phase != Phase::Dispatched || row.state.task != Some(task) {
@@ -320,7 +343,7 @@ impl Core {
                 Verdict::Stale => {}
                 Verdict::HistoryFull => {
                     self.close_full(&step.after).await?;
-                    return Ok(Some(Vec::new()));
+                    return Ok(Some(Outgoing::default()));
                 }
             }
         }

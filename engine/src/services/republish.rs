@@ -8,6 +8,7 @@ use asl::branch::{Branch, Stage, Waiting};
 use asl::program::{Pattern, Resource, StateKind};
 
 use crate::messages::{Body, decode};
+use crate::metrics::timers::{self, Cause};
 use crate::ports::broker::Publication;
 use crate::ports::store::{BranchKey, Fence, Phase, StoredBranch};
 use crate::services::{Core, Unavailable};
@@ -25,7 +26,8 @@ impl Core {
     ) -> Result<Vec<Publication>, Unavailable> {
         match self.branch(key).await? {
             Some(row) if row.fence.seq == sent.seq + 1 => self.republish_family(&row).await,
-            Some(_) | None => Ok(Vec::new()),
+            Some(_) => Ok(Vec::new()),
+            None => self.announce_if_ended_by(key, sent.seq + 1).await,
         }
     }
 
@@ -37,7 +39,7 @@ impl Core {
         key: &BranchKey,
         task: u32,
     ) -> Result<Vec<Publication>, Unavailable> {
-        let Some(row) = self.branch(key).await? else { return Ok(Vec::new()) };
+        let Some(row) = self.branch(key).await? else { return self.announce_if_ended(key).await };
         if row.state.task == Some(task) || row.fence.seq == 0 {
             return Ok(Vec::new());
         }
@@ -52,6 +54,12 @@ impl Core {
     /// The messages that should be in flight for a row and for those that its last transition woke: the
     /// children that it launched; for one that has ended, its parent and the sibling that took its place.
     pub async fn republish_family(&self, row: &StoredBranch) -> Result<Vec<Publication>, Unavailable> {
+        let publications = self.family_of(row).await?;
+        timers::made_again(Cause::Redelivery, publications.len());
+        Ok(publications)
+    }
+
+    async fn family_of(&self, row: &StoredBranch) -> Result<Vec<Publication>, Unavailable> {
         let mut publications = self.republish(row).await?;
         let parent = match (row.state.phase, row.key.branch.place()) {
             (Phase::Forked, _) => row.key.clone(),
@@ -133,11 +141,13 @@ impl Core {
             let rows = self.store.live_branches(after.as_ref(), CHUNK).await?;
             let Some(last) = rows.last() else { return Ok(found) };
             after = Some(last.key.clone());
+            self.announce_begun(&rows).await?;
             let mut publications = Vec::new();
             for row in &rows {
                 publications.extend(self.republish(row).await?);
             }
             found += rows.len() as u64;
+            timers::made_again(Cause::Recover, publications.len());
             self.publish(publications).await?;
         }
     }

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ids::ExecutionId;
 use crate::messages::{Body, Nudge, encode};
-use crate::ports::store::{Claim, Claimed, Closing, ExecutionStatus, HistoryRow, Last, Open};
+use crate::metrics::timers::{self, Cause};
+use crate::ports::store::{Claim, Claimed, Closing, ExecutionStatus, HistoryRow, Last, Open, Phase};
 use crate::services::{Core, Unavailable};
 
 /// Timers that fire within this time are kept in memory.
@@ -58,6 +59,7 @@ pub async fn run(core: Arc<Core>, mut set: mpsc::UnboundedReceiver<NearTimer>, s
             _ = poll.tick() => warn_on_error(core.poll_due().await),
             () = tokio::time::sleep(pause) => {
                 let due = near.take_due(core.clock.now());
+                timers::fired_from_memory(due.len());
                 let publications = due.iter().map(|due| core.nudge(&due.key(), due.fence())).collect();
                 warn_on_error(core.publish(publications).await);
             }
@@ -113,7 +115,8 @@ impl Core {
     pub async fn poll_due(&self) -> Result<(), Unavailable> {
         // One must not keep the other from its turn.
         let timers = self.fire_due().await;
-        self.time_out_overdue().await.and(timers)
+        let timeouts = self.time_out_overdue().await;
+        self.announce_forgotten().await.and(timeouts).and(timers)
     }
 
     async fn fire_due(&self) -> Result<(), Unavailable> {
@@ -132,7 +135,11 @@ impl Core {
             let Claimed { rows, more } = self.store.claim_due(claim).await?;
             if !rows.is_empty() {
                 crate::crash_point!("due-claimed");
+                let lost = rows.iter().filter(|row| row.state.phase == Phase::Runnable).count();
+                timers::made_again(Cause::Due, lost);
+                timers::fired_from_rows(rows.len() - lost);
             }
+            self.announce_begun(&rows).await?;
             self.publish(rows.iter().map(|row| self.nudge(&row.key, row.fence)).collect()).await?;
             if !more {
                 return Ok(());
@@ -143,12 +150,15 @@ impl Core {
     async fn time_out_overdue(&self) -> Result<(), Unavailable> {
         loop {
             let overdue = self.store.overdue(self.clock.now(), CLAIM_MAX).await?;
-            let mut failed = None;
+            let (mut closed, mut failed) = (Vec::new(), None);
             for id in &overdue {
-                if let Err(error) = self.time_out(*id).await {
-                    failed = Some(error);
+                match self.time_out(*id).await {
+                    Ok(true) => closed.push(*id),
+                    Ok(false) => {}
+                    Err(error) => failed = Some(error),
                 }
             }
+            self.announce(&closed).await;
             if let Some(error) = failed {
                 return Err(error);
             }
@@ -158,13 +168,12 @@ impl Core {
         }
     }
 
-    async fn time_out(&self, id: ExecutionId) -> Result<(), Unavailable> {
-        self.close(id, ExecutionStatus::TimedOut, Failure::timeout(), EventKind::ExecutionTimedOut).await?;
-        Ok(())
+    async fn time_out(&self, id: ExecutionId) -> Result<bool, Unavailable> {
+        self.close(id, ExecutionStatus::TimedOut, Failure::timeout(), EventKind::ExecutionTimedOut).await
     }
 
     /// Closes a running execution from outside its own transitions, with one last event. Answers whether
-    /// this call closed it.
+    /// this call closed it; then the caller announces it.
     pub async fn close(
         &self,
         id: ExecutionId,
@@ -173,15 +182,16 @@ impl Core {
         kind: fn(Failure) -> EventKind,
     ) -> Result<bool, Unavailable> {
         let at = self.clock.now();
-        let decide = Box::new(move |open: Open| {
+        let decide = move |open: Open| {
             // As recorded on AWS, the event that ends an execution from outside follows nothing.
             let error = failure.error.clone();
             let event = HistoryEvent { at, previous: None, kind: kind(failure) };
-            Some(last(open.root.fence.seq + 1, vec![event], Closing { status, at, error }))
-        });
-        let closed = self.store.close(id, decide).await?;
+            let closing = Closing { status, at, error, unannounced: false };
+            Some(last(open.root.fence.seq + 1, vec![event], closing))
+        };
+        let closed = self.close_with(id, decide).await?;
         if closed {
-            self.execution_is_over(id);
+            self.closed_from_outside(id, status, at).await;
         }
         Ok(closed)
     }

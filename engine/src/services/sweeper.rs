@@ -12,6 +12,7 @@ use asl::data::timestamp::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::timers::{self, Cause};
 use crate::ports::broker::Family;
 use crate::ports::store::{self, BranchKey, Phase, StoredBranch};
 use crate::services::{Core, Unavailable};
@@ -51,7 +52,10 @@ impl Core {
             let began = Instant::now();
             let Some(lost_before) = self.lost_before() else { return Ok(found) };
             let rows = self.store.live_branches(after.as_ref(), CHUNK).await?;
-            let Some(last) = rows.last() else { return Ok(found) };
+            let Some(last) = rows.last() else {
+                timers::swept(found);
+                return Ok(found);
+            };
             after = Some(last.key.clone());
             found += self.publish_lost(&rows, lost_before).await?;
             tokio::time::sleep(began.elapsed() * (SHARE - 1)).await;
@@ -75,8 +79,12 @@ impl Core {
         // Read again: most have only moved since the walk began.
         let mut found = 0;
         for row in self.store.branches(&suspects).await?.iter().flatten().filter(is_lost) {
+            self.announce_begun(std::slice::from_ref(row)).await?;
             match self.republish(row).await {
-                Ok(publications) => self.publish(publications).await?,
+                Ok(publications) => {
+                    timers::made_again(Cause::Sweep, publications.len());
+                    self.publish(publications).await?;
+                }
                 // One row that cannot be read must not hide those behind it.
                 Err(error @ (Unavailable::Store(store::Error::Corrupt(_)) | Unavailable::Definition(_))) => {
                     tracing::error!(%error, execution = %row.key.execution, "a branch is left aside");

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::messages::{TaskMessage, TaskReport, TaskResult, decode, encode};
+use crate::metrics;
 use crate::ports::broker::{self, Consumer, Delivery, Family, Headers, Publication, Queue, Settle};
 use crate::services::functions::{OWN, request_of};
 use crate::services::{Cancelled, Core};
@@ -73,10 +74,14 @@ pub async fn run(
     let tracker = TaskTracker::new();
     let mut cancelled = core.cancelled.subscribe();
     let cut_off = core.cut_off.child_token();
+    let mut receives = true;
     let served = loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => break Ok(()),
+            () = stop.cancelled(), if receives => match consumer.stop().await {
+                Ok(()) => receives = false,
+                Err(error) => break Err(error),
+            },
             cancelled = cancelled.recv() => match cancelled {
                 Ok(cancelled) => running.cancel(&cancelled),
                 // Best effort: a call whose end nobody waits for ends by itself, and its answer is stale.
@@ -85,6 +90,7 @@ pub async fn run(
             },
             deliveries = consumer.next(BATCH_MAX) => match deliveries {
                 Err(error) => break Err(error),
+                Ok(deliveries) if deliveries.is_empty() => break Ok(()),
                 Ok(deliveries) => for delivery in deliveries {
                     let call = Call {
                         core: core.clone(),
@@ -155,6 +161,7 @@ impl Call {
                 }
             }
             Ok(message) => {
+                self.count_taken(&message, &delivery);
                 let id = message.id();
                 let cancelled = self.running.begin(&id, &cut_off);
                 let outcome = tokio::select! {
@@ -181,6 +188,15 @@ impl Call {
         };
         if let Err(error) = self.consumer.settle(vec![(delivery.tag, settle)]).await {
             tracing::warn!(%error, "a task request comes again");
+        }
+    }
+
+    /// How long a request waited; one that is sent or delivered again did not wait all that time.
+    fn count_taken(&self, message: &TaskMessage, delivery: &Delivery) {
+        let first = !message.again && delivery.redeliveries == 0;
+        if let Some(at) = message.request.scheduled_at.filter(|_| first) {
+            let waited = self.core.clock.now().milliseconds().saturating_sub(at.milliseconds());
+            metrics::tasks::taken(&message.request.resource, waited);
         }
     }
 
@@ -212,20 +228,13 @@ impl Call {
             correlation_id: delivery.correlation_id.clone(),
             ..Publication::new(Queue::tasks(self.connector.name()), delivery.id.clone(), encode(&message))
         };
-        self.publish_for_sure(publication).await;
+        self.core.publish_for_sure(vec![publication]).await;
     }
 
     /// Reports until the broker has it: an answer must not be lost, the work is done.
     async fn report(&self, message: &TaskMessage, delivery: &Delivery, report: TaskReport) {
         let publication = answer(&self.core, message, delivery, ended_or_submitted(message, report));
-        self.publish_for_sure(publication).await;
-    }
-
-    async fn publish_for_sure(&self, publication: Publication) {
-        while let Err(error) = self.core.publish(vec![publication.clone()]).await {
-            self.core.outages.noticed(&error);
-            tokio::time::sleep(PAUSE).await;
-        }
+        self.core.publish_for_sure(vec![publication]).await;
     }
 }
 

@@ -56,6 +56,13 @@ impl Watermarks {
         Some(least.plus_milliseconds(-PATIENCE_MILLISECONDS))
     }
 
+    /// How far engines are behind: milliseconds that a message may have waited in one of these queues. `None`:
+    /// too little is known.
+    pub fn lag(&self, queues: impl Iterator<Item = Queue>, now: Timestamp) -> Option<i64> {
+        let reached = self.lost_before(queues, now)?.plus_milliseconds(PATIENCE_MILLISECONDS);
+        Some(now.milliseconds().saturating_sub(reached.milliseconds()))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Queue, Weak<Progress>>> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -131,6 +138,9 @@ mod tests {
         right.reached(second(20));
         check(&marks, &["l", "r"], 60, Some(20));
         check(&marks, &["l"], 60, Some(40));
+        let queues = || ["l", "r"].into_iter().map(Queue::named);
+        assert_eq!(marks.lag(queues(), second(60)), Some(30_000));
+        assert_eq!(marks.lag(queues(), second(9)), None);
     }
 
     #[test]

@@ -36,9 +36,14 @@ class Demo(ServerTest):
         self.assertEqual([name for name in names if name.startswith("order-")], [], "it cleans up")
 
     def test_it_is_told_as_it_happens_and_ctrl_c_ends_it(self):
-        demo = self.warren("demo")
-        eventually(lambda: any("is received" in line for line in list(demo.stdout)))
-        self.assertEqual(demo.end(signal.SIGINT), -signal.SIGINT, demo.printed())
+        # A machine that is busy may show the first line after the last: then there was nothing to end.
+        for _ in range(5):
+            demo = self.warren("demo")
+            eventually(lambda: any("is received" in line for line in list(demo.stdout)))
+            code = demo.end(signal.SIGINT)
+            if code != 0:
+                break
+        self.assertEqual(code, -signal.SIGINT, demo.printed())
         self.assertNotIn("SUCCEEDED", demo.printed())
 
     def test_a_server_that_is_away_is_named(self):

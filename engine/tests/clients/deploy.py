@@ -23,7 +23,8 @@ import urllib.parse
 
 import yaml
 
-from deployment import DATABASES, Deployment, free_ports
+from deployment import Deployment, free_ports
+from own_names import DATABASES
 from support import PASS, PATIENCE, ROOT, Questions, client, environment, eventually, free_port, temporary_directory
 
 READY = ROOT / "deploy/ready"
@@ -122,8 +123,8 @@ class Compose(unittest.TestCase):
         self.file = compose()
         self.services = self.file["services"]
 
-    def test_its_services_are_a_broker_a_store_and_two_engines(self):
-        self.assertEqual(set(self.services), {"broker", "store", *ENGINES})
+    def test_its_services_are_a_broker_a_store_two_engines_and_who_watches(self):
+        self.assertEqual(set(self.services), {"broker", "store", *ENGINES, "prometheus", "grafana"})
         first, second = (dict(self.services[name]) for name in ENGINES)
         self.assertNotEqual(first.pop("ports"), second.pop("ports"))
         self.assertEqual(first, second)
@@ -142,9 +143,14 @@ class Compose(unittest.TestCase):
             self.assertEqual(service["healthcheck"]["test"][0], "CMD", name)
 
     def test_what_must_survive_is_on_named_volumes(self):
-        mounted = [volume.split(":")[0] for service in self.services.values() for volume in service.get("volumes", [])]
-        self.assertEqual(sorted(mounted), sorted(self.file["volumes"]))
-        self.assertEqual(set(mounted), {"broker", "store"})
+        mounted = [volume.split(":") for service in self.services.values() for volume in service.get("volumes", [])]
+        named = [parts[0] for parts in mounted if not parts[0].startswith("./")]
+        self.assertEqual(sorted(named), sorted(self.file["volumes"]))
+        self.assertEqual(set(named), {"broker", "store", "prometheus", "grafana"})
+        # What is mounted from the project is there, and is read alone.
+        for source, _, *options in (parts for parts in mounted if parts[0].startswith("./")):
+            self.assertTrue((ROOT / source).is_dir(), source)
+            self.assertEqual(options, ["ro"], source)
         # RabbitMQ keeps its data under the name of its host.
         self.assertEqual(self.services["broker"]["hostname"], "broker")
 
@@ -161,9 +167,9 @@ class Compose(unittest.TestCase):
         ))
 
     def test_images_are_of_a_version(self):
-        images = [self.services[name]["image"] for name in ("broker", "store")]
+        images = [service["image"] for name, service in self.services.items() if name not in ENGINES]
         for image in [*images, *(stage["image"] for stage in stages())]:
-            self.assertRegex(image, r"^[a-z]+:(?!latest)[a-z0-9.-]+$")
+            self.assertRegex(image, r"^([a-z]+/)?[a-z]+:(?!latest)[a-z0-9.-]+$")
 
     def test_an_engine_is_given_longer_to_stop_than_it_takes(self):
         self.assertGreaterEqual(int(self.services["warren-1"]["stop_grace_period"].removesuffix("s")), 30)

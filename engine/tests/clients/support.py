@@ -22,7 +22,7 @@ import boto3
 import botocore.config
 import botocore.exceptions
 
-from own_names import Deployment
+from own_names import Names
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 WARREN = os.environ.get("WARREN", str(ROOT / "target/debug/warren"))
@@ -31,6 +31,12 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
 # What is tested: `dev`, or `serve` on the real servers.
 KIND = os.environ.get("WARREN_CLIENTS_SERVER", "dev")
 SERVES = "Warren serves the AWS Step Functions API on "
+# Many servers share one broker and one database.
+SMALL = {
+    "WARREN__STORE__COMMIT_CONNECTIONS": "2",
+    "WARREN__STORE__READ_CONNECTIONS": "4",
+    "WARREN__BROKER__QUEUES": "2",
+}
 # Seconds after which what should have happened is taken for something that does not.
 PATIENCE = 60
 ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
@@ -134,17 +140,17 @@ class Server(Process):
 
     def __init__(self, directory, *arguments, toml="", settings=None):
         (pathlib.Path(directory) / "warren.toml").write_text(toml)
-        self.deployment = Deployment() if KIND == "serve" else None
-        settings = {**(self.deployment.settings() if self.deployment else {}), **(settings or {})}
+        self.names = Names() if KIND == "serve" else None
+        settings = {**({**self.names.variables(), **SMALL} if self.names else {}), **(settings or {})}
         super().__init__([WARREN, KIND, "--port", "0", *arguments], directory, RUST_LOG="warn", **settings)
         self.endpoint = self.says(SERVES).removeprefix(SERVES).strip()
         eventually(self.ready)
 
     def end(self, signal_number=signal.SIGKILL):
         code = super().end(signal_number)
-        if self.deployment:
-            self.deployment.remove()
-            self.deployment = None
+        if self.names:
+            self.names.remove()
+            self.names = None
         return code
 
     def ready(self):
@@ -162,9 +168,9 @@ class Server(Process):
     def client(self, **options):
         return client(self.endpoint, **options)
 
-    def call(self, action, **request):
+    def call(self, action, service="AWSStepFunctions", **request):
         """What the API answers, as it is: much faster than a client that reads every member."""
-        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AWSStepFunctions.{action}"}
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"{service}.{action}"}
         question = urllib.request.Request(self.endpoint, json.dumps(request).encode(), headers)
         with urllib.request.urlopen(question, timeout=PATIENCE) as answer:
             return json.load(answer)

@@ -18,7 +18,8 @@ import uuid
 
 import pika
 
-from deployment import BROKER, Deployment
+from deployment import Deployment
+from own_names import BROKER
 from support import ROOT, Process, Questions, client, environment, eventually, function, machine
 
 EXAMPLES = ROOT / "examples/workers"
@@ -82,7 +83,10 @@ class Engine:
     def __init__(self):
         self.prefix = f"warren-test-{uuid.uuid4()}."
         self.queue = f"{self.prefix}functions.charge"
-        self.connection = pika.BlockingConnection(pika.URLParameters(BROKER))
+        broker = pika.URLParameters(BROKER)
+        # Nothing is read while a worker is built, and that may take long.
+        broker.heartbeat = 0
+        self.connection = pika.BlockingConnection(broker)
         self.channel = self.connection.channel()
         self.channel.confirm_delivery()
         self.replies = self.channel.queue_declare("", exclusive=True).method.queue
@@ -364,7 +368,7 @@ class WithWarren(Questions):
     @classmethod
     def setUpClass(cls):
         cls.language.setUpClass()
-        cls.deployment = Deployment(cls.addClassCleanup)
+        cls.deployment = Deployment(cls.addClassCleanup, functions=("charge",))
         _, endpoint = cls.deployment.serve()
         cls.sfn = client(endpoint)
 
@@ -418,7 +422,7 @@ class WithWarren(Questions):
         self.assertEqual(self.types(execution).count("LambdaFunctionScheduled"), 1)
 
     def test_a_request_outlives_the_engine_that_sent_it(self):
-        deployment = Deployment(self.addCleanup)
+        deployment = Deployment(self.addCleanup, functions=("charge",))
         engine, endpoint = deployment.serve()
         worker = start(self.language, deployment.prefix)
         self.addCleanup(worker.end)

@@ -36,6 +36,8 @@ macro_rules! promises_to {
             requeued_deliveries_keep_their_order
             a_dropped_consumer_returns_what_is_unsettled_in_order
             a_consumer_lives_while_it_is_referred_to
+            a_stopped_consumer_leaves_messages_to_others
+            a_consumer_that_is_stopped_while_it_waits_ends
             unknown_and_settled_tags_are_ignored
             a_dead_letter_is_filed_with_its_reason
             an_expired_publication_is_not_delivered
@@ -59,7 +61,7 @@ macro_rules! exact_promises_to {
 }
 pub(crate) use exact_promises_to;
 
-fn publication(queue: &Queue, id: impl ToString) -> Publication {
+pub(super) fn publication(queue: &Queue, id: impl ToString) -> Publication {
     let body = Bytes::from(format!("{{\"id\":\"{}\"}}", id.to_string()));
     Publication::new(queue.clone(), id.to_string(), body)
 }
@@ -68,7 +70,7 @@ fn delayed(queue: &Queue, id: impl ToString, milliseconds: u64) -> Publication {
     Publication { delay: Some(Duration::from_millis(milliseconds)), ..publication(queue, id) }
 }
 
-async fn declared(broker: &Arc<dyn Broker>, name: &str) -> Queue {
+pub(super) async fn declared(broker: &Arc<dyn Broker>, name: &str) -> Queue {
     let queue = Queue::named(name);
     broker.declare(std::slice::from_ref(&queue)).await.unwrap();
     queue
@@ -87,7 +89,7 @@ async fn next(consumer: &Arc<dyn Consumer>, max: usize) -> Vec<Delivery> {
 }
 
 /// So many deliveries, however they come.
-async fn collect(consumer: &Arc<dyn Consumer>, count: usize) -> Vec<Delivery> {
+pub(super) async fn collect(consumer: &Arc<dyn Consumer>, count: usize) -> Vec<Delivery> {
     let mut collected = Vec::new();
     while collected.len() < count {
         collected.extend(next(consumer, count - collected.len()).await);
@@ -95,16 +97,16 @@ async fn collect(consumer: &Arc<dyn Consumer>, count: usize) -> Vec<Delivery> {
     collected
 }
 
-async fn assert_nothing_arrives(consumer: &Arc<dyn Consumer>) {
+pub(super) async fn assert_nothing_arrives(consumer: &Arc<dyn Consumer>) {
     let arrived = timeout(A_WHILE, consumer.next(1)).await;
     assert!(arrived.is_err(), "{arrived:?} arrived");
 }
 
-fn ids(deliveries: &[Delivery]) -> Vec<&str> {
+pub(super) fn ids(deliveries: &[Delivery]) -> Vec<&str> {
     deliveries.iter().map(|delivery| delivery.id.as_str()).collect()
 }
 
-fn all(deliveries: &[Delivery], how: &Settle) -> Vec<(DeliveryTag, Settle)> {
+pub(super) fn all(deliveries: &[Delivery], how: &Settle) -> Vec<(DeliveryTag, Settle)> {
     deliveries.iter().map(|delivery| (delivery.tag, how.clone())).collect()
 }
 
@@ -321,6 +323,41 @@ pub async fn a_dropped_consumer_returns_what_is_unsettled_in_order(broker: Arc<d
     let (last, held): (Vec<_>, Vec<_>) = again.into_iter().partition(|again| again.id == "4");
     assert_eq!((ids(&held), last.len()), (vec!["0", "2", "3"], 1));
     assert!(held.iter().all(|held| held.redeliveries >= 1), "{held:?}");
+}
+
+pub async fn a_stopped_consumer_leaves_messages_to_others(broker: Arc<dyn Broker>) {
+    let queue = filled(&broker, "orders", 6).await;
+    let consumer = broker.consume(&queue, 3).await.unwrap();
+    let first = collect(&consumer, 1).await;
+    consumer.stop().await.unwrap();
+    consumer.settle(all(&first, &Settle::Acknowledge)).await.unwrap();
+    let mut own = Vec::new();
+    while let deliveries = next(&consumer, 10).await
+        && !deliveries.is_empty()
+    {
+        own.extend(deliveries);
+    }
+    let other = broker.consume(&queue, 10).await.unwrap();
+    let others = collect(&other, 5 - own.len()).await;
+    consumer.settle(all(&own, &Settle::Acknowledge)).await.unwrap();
+    other.settle(all(&others, &Settle::Acknowledge)).await.unwrap();
+    let came: Vec<&Delivery> = first.iter().chain(&own).chain(&others).collect();
+    assert_eq!(
+        came.iter().map(|delivery| delivery.id.as_str()).collect::<Vec<_>>(),
+        ["0", "1", "2", "3", "4", "5"]
+    );
+    assert!(came.iter().all(|delivery| delivery.redeliveries == 0), "{came:?}");
+    assert_nothing_arrives(&other).await;
+}
+
+pub async fn a_consumer_that_is_stopped_while_it_waits_ends(broker: Arc<dyn Broker>) {
+    let queue = declared(&broker, "orders").await;
+    let consumer = broker.consume(&queue, 3).await.unwrap();
+    let mut waits = std::pin::pin!(consumer.next(10));
+    assert!(futures::poll!(waits.as_mut()).is_pending());
+    consumer.stop().await.unwrap();
+    assert!(timeout(FOREVER, waits).await.unwrap().unwrap().is_empty());
+    assert!(next(&consumer, 10).await.is_empty());
 }
 
 pub async fn a_consumer_lives_while_it_is_referred_to(broker: Arc<dyn Broker>) {

@@ -2,7 +2,9 @@
 
 use asl::branch::EventRef;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
-use engine::ports::catalog::{Activity, Created, Ends, ExecutionFilter, Machine, NumberedRow, WorkflowType};
+use engine::ports::catalog::{
+    Activity, Created, Ends, ExecutionFilter, Machine, NumberedRow, WithEnds, WorkflowType,
+};
 use engine::ports::store::{Change, ExecutionStatus};
 
 use super::world::{Adapter, At, PLENTY, START, World, closing, event, machine, revision, runnable, text};
@@ -23,7 +25,9 @@ macro_rules! promises_to {
             executions_are_listed_by_status
             a_list_of_executions_is_stable_while_new_ones_start
             running_executions_are_counted
+            those_that_still_run_are_told_from_the_others
             ends_are_the_first_and_the_last_body_of_the_root
+            executions_are_read_with_their_ends_in_the_order_asked
             history_is_read_forwards_from_any_event
             history_is_read_backwards_from_any_event
             history_interleaves_branches_in_the_order_of_commits
@@ -222,6 +226,38 @@ pub async fn running_executions_are_counted(adapter: &dyn Adapter) {
     assert_eq!(world.db.running().await.unwrap(), 3);
     world.pass(roots[0].finished()).await;
     assert_eq!(world.db.running().await.unwrap(), 2);
+}
+
+pub async fn those_that_still_run_are_told_from_the_others(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let roots = started(&world, 3).await;
+    world.pass(roots[1].finished()).await;
+    let ids: Vec<ExecutionId> =
+        roots.iter().map(|root| root.key.execution).chain([ExecutionId::new()]).collect();
+    let mut running = world.db.still_running(&ids).await.unwrap();
+    running.sort();
+    assert_eq!(running, [ids[0], ids[2]]);
+    assert_eq!(world.db.still_running(&[]).await.unwrap(), []);
+}
+
+pub async fn executions_are_read_with_their_ends_in_the_order_asked(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let (runs, closed) = (world.start().await, world.start().await);
+    world.pass(runs.moved()).await;
+    let closed_at = world.pass(closed.moved()).await.at;
+    world.pass(closed_at.commit(Change::Finish(closing(ExecutionStatus::Failed)))).await;
+    let (runs, closed) = (runs.key.execution, closed.key.execution);
+    let read = world.db.executions_with_ends(&[closed, ExecutionId::new(), runs, closed]).await.unwrap();
+    let mut expected = Vec::new();
+    for (id, last_seq) in [(closed, 2), (runs, 1), (closed, 2)] {
+        let execution = world.db.execution_by_id(id).await.unwrap().unwrap();
+        let ends = world.db.ends(id).await.unwrap().unwrap();
+        expected.push(Some(WithEnds { execution, ends, last_seq }));
+    }
+    expected.insert(1, None);
+    assert_eq!(read, expected);
+    assert_eq!(read[2].as_ref().unwrap().ends.last, None);
+    assert!(world.db.executions_with_ends(&[]).await.unwrap().is_empty());
 }
 
 pub async fn ends_are_the_first_and_the_last_body_of_the_root(adapter: &dyn Adapter) {

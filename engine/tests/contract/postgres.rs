@@ -45,7 +45,7 @@ async fn several_instances_migrate_at_once() {
         applied.push(migration.await.unwrap());
     }
     applied.sort_unstable();
-    assert_eq!(applied, [0, 0, 0, 1]);
+    assert_eq!((&applied[..3], applied[3] > 0), (&[0; 3][..], true), "one of them did all");
     assert_eq!(database.open(PLENTY).migrate().await.unwrap(), 0);
     let world = world(&database).await;
     let root = world.start().await;

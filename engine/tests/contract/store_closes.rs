@@ -1,5 +1,7 @@
 //! What every store promises of the ends of executions.
 
+use std::collections::BTreeSet;
+
 use engine::ids::ExecutionId;
 use engine::ports::store::{
     BranchKey, Change, Closing, ExecutionStatus, Last, NewExecution, OnClose, Open, Verdict,
@@ -21,6 +23,10 @@ macro_rules! promises_to {
             a_close_is_not_limited_by_the_history
             a_commit_and_a_close_that_meet_are_one_after_the_other
             a_decision_that_panics_leaves_everything_as_it_was
+            an_unannounced_end_is_claimed_after_ten_seconds_and_until_it_is_announced
+            an_end_that_a_delivery_answers_for_is_never_claimed
+            unannounced_ends_are_claimed_the_longest_first_up_to_a_limit
+            claims_of_unannounced_ends_at_once_share_none
         );
     };
 }
@@ -62,6 +68,7 @@ pub async fn a_finish_closes_the_execution_and_deletes_its_rows(adapter: &dyn Ad
         status: ExecutionStatus::Failed,
         at: START.plus_seconds(3),
         error: Some("States.Timeout".to_owned()),
+        unannounced: false,
     };
     world.pass(forked.commit(Change::Finish(failed.clone()))).await;
     assert!(world.paths(root.key.execution).await.is_empty());
@@ -191,4 +198,88 @@ pub async fn a_decision_that_panics_leaves_everything_as_it_was(adapter: &dyn Ad
     let key = BranchKey { execution, ..root.key };
     world.pass(At { key, ..at }.finished()).await;
     assert_eq!(world.db.running().await.unwrap(), 0);
+}
+
+/// Ends an execution by a commit, and another by a close; nobody answers for their announcement.
+async fn unannounced(world: &World) -> [ExecutionId; 2] {
+    let (finished, closed) = (world.start().await, world.start().await);
+    let marked = |status| Closing { unannounced: true, ..closing(status) };
+    world.pass(finished.commit(Change::Finish(marked(ExecutionStatus::Succeeded)))).await;
+    let decide = move |open: Open| Some(Last { closing: marked(ExecutionStatus::Aborted), ..abort(&open) });
+    assert!(world.db.close(closed.key.execution, Box::new(decide)).await.unwrap());
+    [finished.key.execution, closed.key.execution]
+}
+
+pub async fn an_unannounced_end_is_claimed_after_ten_seconds_and_until_it_is_announced(
+    adapter: &dyn Adapter,
+) {
+    let world = World::new(adapter).await;
+    let before = world.db.now().await.unwrap();
+    let mut ends = unannounced(&world).await.to_vec();
+    ends.sort();
+    let after = world.db.now().await.unwrap();
+    let claim = async |now| {
+        let mut claimed = world.db.claim_unannounced(now, 30_000, 10).await.unwrap();
+        claimed.sort();
+        claimed
+    };
+    assert_eq!(claim(before.plus_milliseconds(9_999)).await, []);
+    let due = after.plus_seconds(10);
+    assert_eq!(claim(due).await, ends);
+    assert_eq!(claim(due.plus_milliseconds(29_999)).await, [], "somebody is at it");
+    assert_eq!(claim(due.plus_milliseconds(30_000)).await, ends, "and has not come to it");
+    world.db.announced(&ends[..1]).await.unwrap();
+    assert_eq!(claim(due.plus_seconds(600)).await, ends[1..]);
+    world.db.announced(&ends).await.unwrap();
+    world.db.announced(&[]).await.unwrap();
+    assert_eq!(claim(due.plus_seconds(6_000)).await, []);
+}
+
+pub async fn an_end_that_a_delivery_answers_for_is_never_claimed(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let (finished, closed) = (world.start().await, world.start().await);
+    let (forked, _) = world.fork(&world.start().await, 2).await;
+    world.pass(finished.finished()).await;
+    world.pass(forked.finished()).await;
+    assert!(world.db.close(closed.key.execution, aborting()).await.unwrap());
+    let late = world.db.now().await.unwrap().plus_seconds(600);
+    assert_eq!(world.db.claim_unannounced(late, 30_000, 10).await.unwrap(), []);
+}
+
+pub async fn unannounced_ends_are_claimed_the_longest_first_up_to_a_limit(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let first = unannounced(&world).await;
+    let now = world.db.now().await.unwrap();
+    // Longer than the clock's step.
+    while world.db.now().await.unwrap() <= now.plus_milliseconds(1) {
+        tokio::task::yield_now().await;
+    }
+    let second = unannounced(&world).await;
+    let late = world.db.now().await.unwrap().plus_seconds(600);
+    let mut claimed = Vec::new();
+    for expected in [first, second] {
+        let claim = world.db.claim_unannounced(late, 30_000, 2).await.unwrap();
+        assert_eq!(BTreeSet::from_iter(claim.clone()), BTreeSet::from(expected));
+        claimed.extend(claim);
+    }
+    assert_eq!((claimed.len(), world.db.claim_unannounced(late, 30_000, 2).await.unwrap()), (4, vec![]));
+}
+
+pub async fn claims_of_unannounced_ends_at_once_share_none(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    for _ in 0..10 {
+        unannounced(&world).await;
+    }
+    let late = world.db.now().await.unwrap().plus_seconds(600);
+    let claims = (0..8).map(|_| {
+        let db = world.db.clone();
+        tokio::spawn(async move { db.claim_unannounced(late, 30_000, 3).await.unwrap() })
+    });
+    let mut claimed = BTreeSet::new();
+    for claim in claims.collect::<Vec<_>>() {
+        for execution in claim.await.unwrap() {
+            assert!(claimed.insert(execution), "claimed once");
+        }
+    }
+    assert_eq!(claimed.len(), 20);
 }

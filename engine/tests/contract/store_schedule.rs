@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use asl::data::timestamp::Timestamp;
+use engine::ids::ExecutionId;
 use engine::ports::store::{BranchKey, Change, Claim, NewExecution, Phase, RowState};
 
-use super::world::{Adapter, At, START, World, runnable, text};
+use super::world::{Adapter, At, START, World, row, runnable, text};
 
 macro_rules! promises_to {
     ($attribute:meta, $adapter:expr) => {
@@ -24,6 +25,7 @@ macro_rules! promises_to {
             executions_past_their_deadline_are_overdue_while_they_run
             a_walk_over_all_branches_sees_each_once_in_key_order
             branches_are_answered_in_the_order_asked
+            first_bodies_are_answered_in_the_order_asked
         );
     };
 }
@@ -185,6 +187,22 @@ pub async fn branches_are_answered_in_the_order_asked(adapter: &dyn Adapter) {
     let item = Some(text("item 1"));
     assert_eq!(bodies, [item.clone(), None, Some(text("r@1")), item]);
     assert_eq!(world.db.branches(&[]).await.unwrap(), []);
+}
+
+pub async fn first_bodies_are_answered_in_the_order_asked(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let mut executions = Vec::new();
+    for input in ["one", "two"] {
+        let root = world.start_as(NewExecution { history: row(1, input), ..world.execution(None) }).await;
+        let (forked, _) = world.fork(&root, 2).await;
+        // Whether it runs or is over.
+        world.pass(if input == "one" { forked.finished() } else { forked.moved() }).await;
+        executions.push(root.key.execution);
+    }
+    let asked = [executions[1], ExecutionId::new(), executions[0], executions[1]];
+    let answered = world.db.first_bodies(&asked).await.unwrap();
+    assert_eq!(answered, [Some(text("two")), None, Some(text("one")), Some(text("two"))]);
+    assert!(world.db.first_bodies(&[]).await.unwrap().is_empty());
 }
 
 pub async fn a_young_runnable_row_is_put_off_and_not_answered(adapter: &dyn Adapter) {

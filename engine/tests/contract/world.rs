@@ -12,10 +12,11 @@ use engine::ports::store::{
     BranchKey, Change, Closing, Commit, ExecutionStatus, Fence, HistoryRow, Launched, NewBranch,
     NewExecution, Phase, RowState, Started, Store, StoredBranch, Verdict,
 };
+use engine::ports::triggers::Triggers;
 
-/// Both halves of a store.
-pub trait Database: Store + Catalog {}
-impl<T: Store + Catalog> Database for T {}
+/// All that is kept.
+pub trait Database: Store + Catalog + Triggers {}
+impl<T: Store + Catalog + Triggers> Database for T {}
 
 /// Opens stores.
 #[async_trait]
@@ -88,7 +89,7 @@ pub fn revision(initial: bool) -> Revision {
 }
 
 pub fn closing(status: ExecutionStatus) -> Closing {
-    Closing { status, at: START.plus_seconds(9), error: None }
+    Closing { status, at: START.plus_seconds(9), error: None, unannounced: false }
 }
 
 impl At {

@@ -6,7 +6,7 @@ use super::load::Chains;
 use super::oracle;
 use super::world::{World, sized};
 use crate::support::engine::Engine;
-use crate::support::network::Proxy;
+use crate::support::proxy::Proxy;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_engine_commits_nothing_that_others_did() {

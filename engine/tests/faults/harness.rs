@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use super::world::hold;
 use crate::support::lottery::Lottery;
-use crate::support::network::{Proxy, Way};
+use crate::support::proxy::{Proxy, Way};
 use crate::support::recorder::{Recorder, create_database};
 use crate::support::worker::{Worker, connect};
 

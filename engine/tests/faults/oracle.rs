@@ -1,6 +1,6 @@
 //! What must be true when all has ended, asked of the database and of what workers recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::world::World;
@@ -29,6 +29,21 @@ pub async fn nothing_left(world: &World) {
     let gaps = "SELECT count(*) FROM (SELECT 1 FROM history GROUP BY execution, branch \
                 HAVING max(seq) + 1 <> count(*) OR min(seq) <> 0) AS gaps";
     assert_eq!(count(world, gaps).await, 0, "S2: a branch has a gap in its transitions");
+    all_announced(world).await;
+}
+
+/// S10: that each execution began and ended was announced, and nothing of executions that are not there.
+async fn all_announced(world: &World) {
+    let changes = "SELECT x.id::text || '/' || n FROM executions x, generate_series(1, 2) n";
+    let mut expected = BTreeSet::new();
+    until(world, "S10: a status change was not announced", async || {
+        let changes: Vec<String> = patiently(|| sqlx::query_scalar(changes).fetch_all(&world.database)).await;
+        expected = BTreeSet::from_iter(changes);
+        let heard = world.listener.heard().await;
+        assert!(heard.is_subset(&expected), "S10: {:?}", heard.difference(&expected).next());
+        (heard.len() as u64, expected.len() as u64)
+    })
+    .await;
 }
 
 /// S4: each of so many tasks, those with `field` in their input, reached a worker at least once, under one name.

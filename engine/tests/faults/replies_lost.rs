@@ -7,7 +7,7 @@ use super::mixture::Mixture;
 use super::world::{World, sized};
 use crate::support::engine::Setting;
 use crate::support::lottery::Lottery;
-use crate::support::network::{Proxy, Way};
+use crate::support::proxy::{Proxy, Way};
 
 /// A cut lies within so many bytes: some tens of transitions.
 const WITHIN_BYTES: u64 = 40_000;

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::listener::Listener;
 use crate::support::api::Api;
 use crate::support::engine::{Engine, Setting};
 use crate::support::lottery::{Lottery, number};
@@ -35,6 +36,7 @@ pub struct World {
     pub api: Arc<Api>,
     pub recorder: Recorder,
     pub worker: Worker,
+    pub listener: Listener,
     pub lottery: Lottery,
     /// Warren's database.
     pub database: PgPool,
@@ -74,7 +76,7 @@ impl World {
         let recorder = Recorder::create(&store, &format!("recorder_{suffix}")).await;
         let worker = Worker::start(&broker, &prefix, "work", &recorder).await;
         let store_url = format!("{}/{database}", store.rsplit_once('/').unwrap().0);
-        let setting = Setting { broker_url: broker, prefix, store_url, variables: Vec::new() };
+        let setting = Setting { broker_url: broker.clone(), prefix, store_url, variables: Vec::new() };
         let setting = change(setting).await;
         let logs = tempfile::tempdir().unwrap();
         let start = |index| Engine::start(setting.clone(), &logs.path().join(format!("engine-{index}.log")));
@@ -83,6 +85,7 @@ impl World {
         for engine in &mut started {
             engine.ready().await;
         }
+        let listener = Listener::start(&broker, &setting.prefix).await;
         let api = Arc::new(Api::new(started.iter().map(Engine::endpoint)));
         let (database, lottery) =
             (PgPool::connect_lazy_with(options.database(&database)), Lottery::from_environment());
@@ -92,6 +95,7 @@ impl World {
             api,
             recorder,
             worker,
+            listener,
             lottery,
             database,
             admin,

@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use engine::cli::replay::recording::What;
 use engine::ports::broker::{
-    Broker, Consumer, Delivery, DeliveryTag, Error, Family, Health, Publication, Published, Queue, Settle,
+    Broker, Consumer, Delivery, DeliveryTag, Error, Exchange, Family, Health, Publication, Published, Queue,
+    Settle,
 };
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::connector::Ledger;
+use super::listener::Listener;
 use super::node::Node;
 
 /// Which queue of a family the messages of an execution wait in. The engine's choice depends on the
@@ -39,13 +41,13 @@ impl Placement {
             (Family::Calls, "calls."),
             (Family::Inner, "inner."),
         ];
-        let name = publication.queue.as_str();
+        let Some(name) = publication.to.queue().map(Queue::as_str) else { return };
         let Some((family, _)) = families.iter().find(|(_, prefix)| name.starts_with(prefix)) else { return };
         let execution = publication.id.split('/').next().unwrap_or_default().to_owned();
         let mut executions = self.executions.lock().unwrap_or_else(PoisonError::into_inner);
         let next = u16::try_from(executions.len() % usize::from(self.width)).unwrap();
         let shard = *executions.entry(execution).or_insert(next);
-        publication.queue = Queue::of(*family, shard);
+        publication.to = Queue::of(*family, shard).into();
     }
 }
 
@@ -55,6 +57,7 @@ pub struct FaultyBroker {
     pub node: Arc<Node>,
     pub ledger: Arc<Ledger>,
     pub placement: Arc<Placement>,
+    pub listener: Arc<Listener>,
 }
 
 impl FaultyBroker {
@@ -65,7 +68,8 @@ impl FaultyBroker {
             publication.delay = Some(fate.milliseconds(300));
         }
         // Nothing fences an Express message: its copies run on, and make copies, until the end.
-        let spared = is_express(&publication.queue) && !fate.draw(|lottery| lottery.one_in(8));
+        let is_express = publication.to.queue().is_some_and(is_express);
+        let spared = is_express && !fate.draw(|lottery| lottery.one_in(8));
         let in_doubt = fate.strikes(|rates| rates.in_doubt) && !spared;
         if in_doubt && fate.draw(|lottery| lottery.one_in(2)) {
             self.note(&publication, "lost, in doubt");
@@ -79,6 +83,7 @@ impl FaultyBroker {
         }
         let outcome = if in_doubt { "there, in doubt" } else { "there" };
         self.note(&publication, outcome);
+        self.listener.hear(&publication);
         let published = self.inner.publish(vec![publication]).await?;
         let [published] = published[..] else { return Ok(Published::InDoubt) };
         Ok(if in_doubt { Published::InDoubt } else { published })
@@ -86,7 +91,7 @@ impl FaultyBroker {
 
     fn note(&self, publication: &Publication, outcome: &str) {
         self.node.note(|| What::Published {
-            queue: publication.queue.to_string(),
+            queue: publication.to.to_string(),
             id: publication.id.clone(),
             delay_milliseconds: publication.delay.map(|delay| u64::try_from(delay.as_millis()).unwrap()),
             outcome: outcome.to_owned(),
@@ -115,6 +120,30 @@ impl Broker for FaultyBroker {
     async fn declare(&self, queues: &[Queue]) -> Result<(), Error> {
         self.node.alive().await;
         self.inner.declare(queues).await
+    }
+
+    async fn declare_exchange(&self, exchange: &Exchange) -> Result<(), Error> {
+        self.node.alive().await;
+        self.inner.declare_exchange(exchange).await
+    }
+
+    async fn bind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
+        self.node.alive().await;
+        self.inner.bind(queue, exchange, pattern).await
+    }
+
+    async fn unbind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
+        self.node.alive().await;
+        self.inner.unbind(queue, exchange, pattern).await
+    }
+
+    async fn join(&self, from: &Exchange, to: &Exchange) -> Result<(), Error> {
+        self.node.alive().await;
+        self.inner.join(from, to).await
+    }
+
+    fn emit(&self, publication: Publication) {
+        self.inner.emit(publication);
     }
 
     async fn delete(&self, queue: &Queue) -> Result<(), Error> {
@@ -265,6 +294,11 @@ impl Consumer for FaultyConsumer {
             return Err(Error::Cancelled);
         }
         Ok(std::mem::take(&mut *self.taken()))
+    }
+
+    async fn stop(&self) -> Result<(), Error> {
+        self.node.alive().await;
+        self.inner()?.stop().await
     }
 
     async fn settle(&self, settled: Vec<(DeliveryTag, Settle)>) -> Result<(), Error> {

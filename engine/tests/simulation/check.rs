@@ -1,6 +1,7 @@
 //! What must hold of an execution, whatever happened meanwhile.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use asl::branch::BranchPath;
 use asl::history::{EventKind, HistoryEvent};
@@ -11,6 +12,9 @@ use engine::ports::store::ExecutionStatus;
 
 use super::notes::label;
 use super::world::World;
+
+/// Trouble and all: marks are looked for after ten seconds, and claimed for thirty.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(200);
 
 /// How an execution ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,4 +137,16 @@ pub fn nothing_is_left(world: &World) {
     let running = world.database.ask(|db| async move { db.running().await }).unwrap();
     assert_eq!(running, 0);
     assert_eq!(world.ledger.wrong(), Vec::<String>::new());
+}
+
+/// Each status change was announced, or is within this time: by whoever finds what others did not come to.
+pub async fn all_is_announced(world: &World) {
+    let waits = async {
+        while !world.listener.missed(world.blacked_out()).is_empty() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let heard = tokio::time::timeout(ANNOUNCED_WITHIN, waits).await;
+    assert!(heard.is_ok(), "not announced: {:?}", world.listener.missed(world.blacked_out()));
+    assert_eq!(world.listener.wrong(), Vec::<String>::new());
 }

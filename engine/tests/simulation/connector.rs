@@ -54,8 +54,8 @@ impl Ledger {
     /// A publication is on its way: a request must not go out for an attempt that is over. An engine that was
     /// frozen may have decided to send it before.
     pub fn asked(&self, publication: &Publication, node: &Node) {
-        if !publication.queue.as_str().starts_with("tasks.")
-            && !publication.queue.as_str().starts_with("activities.")
+        let queue = publication.to.queue().map_or("", |queue| queue.as_str());
+        if !queue.starts_with("tasks.") && !queue.starts_with("activities.")
             || node.was_frozen_within(DECISION)
         {
             return;

@@ -14,12 +14,14 @@ use engine::cli::replay::recording::What;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
 use engine::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
+    WithEnds,
 };
 use engine::ports::clock::Clock;
 use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
     StoredBranch, Verdict,
 };
+use engine::ports::triggers::Triggers;
 use futures::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 
@@ -34,8 +36,8 @@ static ELSEWHERE: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
 
 /// Both halves of a store.
-pub trait Both: Store + Catalog {}
-impl<T: Store + Catalog> Both for T {}
+pub trait Both: Store + Catalog + Triggers {}
+impl<T: Store + Catalog + Triggers> Both for T {}
 
 /// What keeps the executions of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,11 @@ impl Database {
             }
         };
         Database { store, backing, clock }
+    }
+
+    /// Nothing happens to triggers here.
+    pub fn triggers(&self) -> Arc<dyn Triggers> {
+        self.store.clone()
     }
 
     /// Does it while everything else stands still.
@@ -230,6 +237,25 @@ impl Store for FaultyStore {
         self.ask(move |db| async move { db.overdue(now, limit).await }).await
     }
 
+    async fn first_bodies(&self, executions: &[ExecutionId]) -> Result<Vec<Option<Bytes>>, Error> {
+        let executions = executions.to_vec();
+        self.ask(move |db| async move { db.first_bodies(&executions).await }).await
+    }
+
+    async fn claim_unannounced(
+        &self,
+        now: Timestamp,
+        again_after_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<ExecutionId>, Error> {
+        self.ask(move |db| async move { db.claim_unannounced(now, again_after_ms, limit).await }).await
+    }
+
+    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
+        let executions = executions.to_vec();
+        self.ask(move |db| async move { db.announced(&executions).await }).await
+    }
+
     async fn live_branches(&self, after: Option<&BranchKey>, limit: u32) -> Result<Vec<StoredBranch>, Error> {
         let after = after.cloned();
         self.ask(move |db| async move { db.live_branches(after.as_ref(), limit).await }).await
@@ -292,8 +318,18 @@ impl Catalog for FaultyStore {
         self.ask(move |db| async move { db.execution_by_id(id).await }).await
     }
 
+    async fn still_running(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
+        let ids = ids.to_vec();
+        self.ask(move |db| async move { db.still_running(&ids).await }).await
+    }
+
     async fn ends(&self, id: ExecutionId) -> Result<Option<Ends>, Error> {
         self.ask(move |db| async move { db.ends(id).await }).await
+    }
+
+    async fn executions_with_ends(&self, ids: &[ExecutionId]) -> Result<Vec<Option<WithEnds>>, Error> {
+        let ids = ids.to_vec();
+        self.ask(move |db| async move { db.executions_with_ends(&ids).await }).await
     }
 
     async fn executions(

@@ -18,12 +18,13 @@ use engine::services::callbacks::TaskError;
 use engine::services::counted::Counted;
 use engine::services::door::Door;
 use engine::services::headers::Headers;
+use engine::services::onlookers::Onlookers;
 use engine::services::outages::Outages;
 use engine::services::programs::Programs;
 use engine::services::shards::Shards;
 use engine::services::tokens::Tokens;
 use engine::services::watermarks::Watermarks;
-use engine::services::{Admission, Core, executor, express, scheduler, task_runner};
+use engine::services::{Admission, Announces, Core, executor, express, scheduler, task_runner};
 use serde_json::json;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::AbortHandle;
@@ -34,6 +35,7 @@ use super::clock::SimulatedClock;
 use super::connector::{FakeConnector, Ledger};
 use super::fate::Fate;
 use super::journal::Journal;
+use super::listener::Listener;
 use super::node::Node;
 use super::store::{Backing, Database, FaultyStore};
 use super::workflow::{Kind, Workflow};
@@ -73,6 +75,7 @@ pub struct World {
     pub clock: Arc<SimulatedClock>,
     pub database: Database,
     pub ledger: Arc<Ledger>,
+    pub listener: Arc<Listener>,
     journal: Arc<Journal>,
     broker: Mutex<Arc<dyn Broker>>,
     placement: Arc<Placement>,
@@ -82,6 +85,7 @@ pub struct World {
     history_events_max: u64,
     /// States that one transition may run through.
     fused_states_max: u32,
+    shows_transitions: bool,
     lost_engines: AtomicU32,
     blackouts: AtomicU32,
 }
@@ -116,9 +120,11 @@ impl World {
         let width = if fate.draw(|lottery| lottery.one_in(3)) { 2 } else { 1 };
         let world = Arc::new(World {
             fused_states_max,
+            shows_transitions: fate.draw(|lottery| lottery.one_in(8)),
             fate: Arc::new(fate),
             ledger: Ledger::new(clock.clone()),
             clock,
+            listener: Arc::new(Listener::new(database.clone())),
             database,
             journal,
             broker: Mutex::new(Arc::new(InProcess::new())),
@@ -213,11 +219,14 @@ impl World {
         Arc::new(Core {
             store: store.clone(),
             catalog: store,
+            triggers: self.database.triggers(),
+            declares_queues: false,
             broker: Arc::new(FaultyBroker {
                 inner,
                 node: node.clone(),
                 ledger: ledger.clone(),
                 placement: self.placement.clone(),
+                listener: self.listener.clone(),
             }),
             clock: self.clock.clone(),
             home: Home::default(),
@@ -227,6 +236,7 @@ impl World {
                 ..Limits::default()
             },
             admission: Admission { open_executions_max: 1_000, express_waiting_max: 10_000 },
+            announces: Announces { status_changes: true, transitions: self.shows_transitions },
             connectors: vec![Arc::new(FakeConnector { node, ledger })],
             programs: Programs::default(),
             headers: Headers::default(),
@@ -238,10 +248,12 @@ impl World {
             closed: broadcast::channel(64).0,
             stopping: CancellationToken::new(),
             door: Door::default(),
+            onlookers: Onlookers::default(),
             open_executions: Counted::default(),
             express_waiting: Counted::default(),
             ended_forks: engine::services::express::EndedForks::default(),
             reply_queues: express::ReplyQueues::default(),
+            held_bytes: express::HeldBytes::default(),
             cut_off: CancellationToken::new(),
             outages: Outages::default(),
             watermarks: Watermarks::default(),

@@ -6,6 +6,7 @@ use lapin::{Connection, ConnectionProperties};
 
 /// Queues and exchanges that exist under every prefix.
 const BASE: [&str; 2] = ["dead", "poison"];
+const EXCHANGES: [&str; 3] = ["events", "triggers", "transitions"];
 const RUNGS: [u64; 11] = [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 240_000];
 
 /// Where the tests find a broker.
@@ -40,6 +41,10 @@ impl Prefix {
         for rung in &rungs {
             channel.queue_delete(rung.as_str().into(), QueueDeleteOptions::default()).await?;
             channel.exchange_delete(rung.as_str().into(), ExchangeDeleteOptions::default()).await?;
+        }
+        for exchange in EXCHANGES {
+            let name = format!("{prefix}{exchange}");
+            channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await?;
         }
         connection.close(200, "OK".into()).await
     }

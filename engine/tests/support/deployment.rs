@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// What takes longer has failed; the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Queues that a deployment of one queue in each family has, but those of delays.
-const QUEUES: [&str; 9] = [
+const QUEUES: [&str; 17] = [
     "standard.0",
     "results.0",
     "express.0",
@@ -28,6 +28,14 @@ const QUEUES: [&str; 9] = [
     "inner.0",
     "tasks.lambda",
     "tasks.states",
+    "tasks.sqs",
+    "tasks.sns",
+    "tasks.events",
+    "tasks.http",
+    "tasks.sfn",
+    "events",
+    "triggers",
+    "transitions",
     "dead",
     "poison",
 ];
@@ -79,6 +87,17 @@ async fn delete_queues(prefix: String) {
         channel.exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default()).await.unwrap();
     }
     connection.close(200, "OK".into()).await.unwrap();
+}
+
+/// Deletes a queue that a test has made under a name of its own.
+pub fn delete_queue(name: &str) {
+    let name = name.to_owned();
+    wait_for(async move {
+        let connection = Connection::connect(&broker(), ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+        connection.close(200, "OK".into()).await.unwrap();
+    });
 }
 
 impl Deployment {

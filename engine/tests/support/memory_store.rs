@@ -15,7 +15,7 @@ use engine::ports::catalog::{Activity, Execution, Machine, Revision};
 use engine::ports::clock::Clock;
 use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, ExecutionStatus, Fence, HistoryRow, Joined, Last, NewExecution,
-    OnClose, OnFailed, Open, Phase, RowState, Started, Store, StoredBranch, Verdict,
+    OUTBOX_MILLISECONDS, OnClose, OnFailed, Open, Phase, RowState, Started, Store, StoredBranch, Verdict,
 };
 
 #[path = "memory_store/catalog.rs"]
@@ -24,9 +24,8 @@ mod catalog;
 mod commits;
 #[path = "memory_store/forks.rs"]
 mod forks;
-
-/// How long after a commit that no delivery stands behind the scheduler looks after its row.
-const OUTBOX_SECONDS: i64 = 10;
+#[path = "memory_store/triggers.rs"]
+mod triggers;
 
 /// Keeps everything in memory.
 pub struct MemoryStore {
@@ -42,6 +41,7 @@ struct State {
     activities: BTreeMap<u64, Activity>,
     executions: BTreeMap<ExecutionId, Record>,
     settings: BTreeMap<String, Vec<u8>>,
+    triggers: BTreeMap<String, triggers::Kept>,
     /// The number of the last machine or activity.
     made: u64,
     stamps: Stamps,
@@ -53,6 +53,8 @@ struct Record {
     execution: Execution,
     input_hash: [u8; 32],
     deadline: Option<Timestamp>,
+    /// Closed unannounced: when somebody else announces it.
+    unannounced: Option<Timestamp>,
     /// Recorded so far.
     events: u64,
     /// By path, whose order as text makes all below a branch a range.
@@ -114,6 +116,7 @@ impl MemoryStore {
             activities: BTreeMap::new(),
             executions: BTreeMap::new(),
             settings: BTreeMap::new(),
+            triggers: BTreeMap::new(),
             made: 0,
             stamps: Stamps(seed),
             history_events_max,
@@ -127,10 +130,6 @@ impl MemoryStore {
     }
 }
 
-fn at_rest(phase: Phase) -> RowState {
-    RowState { phase, wake: None, due: None, task: None }
-}
-
 fn root() -> String {
     BranchPath::root().to_string()
 }
@@ -138,7 +137,7 @@ fn root() -> String {
 impl Row {
     /// A branch that has made no transition.
     fn new(path: BranchPath, phase: Phase, stamp: Stamp, now: Timestamp) -> Self {
-        let (fence, state) = (Fence { seq: 0, stamp }, at_rest(phase));
+        let (fence, state) = (Fence { seq: 0, stamp }, RowState::at_rest(phase));
         Row { path, fence, state, moved_at: now, events: 0, fork: None, cause: None }
     }
 }
@@ -153,6 +152,12 @@ impl Record {
 
     fn runs(&self) -> bool {
         self.execution.status == ExecutionStatus::Running
+    }
+
+    /// Of the root's last history row.
+    fn last_seq(&self) -> u32 {
+        let root = BranchPath::root();
+        self.history.range((root.clone(), 0)..=(root, u32::MAX)).next_back().map_or(0, |((_, seq), _)| *seq)
     }
 
     fn row(&self, path: &BranchPath) -> Option<&Row> {
@@ -187,7 +192,8 @@ impl Record {
         (event.offset < entry.events).then(|| entry.first_id + u64::from(event.offset))
     }
 
-    fn close(&mut self, closing: engine::ports::store::Closing) {
+    fn close(&mut self, closing: engine::ports::store::Closing, now: Timestamp) {
+        self.unannounced = closing.unannounced.then(|| now.plus_milliseconds(OUTBOX_MILLISECONDS));
         self.execution.status = closing.status;
         self.execution.stopped_at = Some(closing.at);
         self.execution.error = closing.error;
@@ -207,7 +213,7 @@ impl State {
             return Started::NameTaken { id, input_hash: *input_hash, status, started_at };
         }
         let mut row = Row::new(BranchPath::root(), Phase::Runnable, self.stamps.draw(), now);
-        row.state.due = Some(now.plus_seconds(OUTBOX_SECONDS));
+        row.state.due = Some(now.plus_milliseconds(OUTBOX_MILLISECONDS));
         row.events = new.history.events.into();
         let fence = row.fence;
         let execution = Execution {
@@ -225,6 +231,7 @@ impl State {
             execution,
             input_hash: new.input_hash,
             deadline: new.deadline,
+            unannounced: None,
             events: 0,
             branches: BTreeMap::from([(root(), row)]),
             history: BTreeMap::new(),
@@ -239,14 +246,14 @@ impl State {
         self.executions.get_mut(&execution).filter(|record| record.runs())
     }
 
-    fn close(&mut self, execution: ExecutionId, decide: OnClose) -> bool {
+    fn close(&mut self, execution: ExecutionId, decide: OnClose, now: Timestamp) -> bool {
         let Some(record) = self.running(execution) else { return false };
         let open = Open { root: record.stored(&record.branches[&root()]), events: record.events };
         let Some(Last { rows, closing }) = decide(open) else { return false };
         for (branch, seq, row) in rows {
             record.append(branch, seq, row);
         }
-        record.close(closing);
+        record.close(closing, now);
         true
     }
 
@@ -278,6 +285,17 @@ impl State {
         Claimed { rows, more }
     }
 
+    fn claim_unannounced(&mut self, now: Timestamp, again_after_ms: i64, limit: u32) -> Vec<ExecutionId> {
+        let marked = self.executions.iter().filter_map(|(id, record)| Some((record.unannounced?, *id)));
+        let mut late: Vec<_> = marked.filter(|(due, _)| *due <= now).collect();
+        late.sort();
+        late.truncate(limit as usize);
+        for (_, id) in &late {
+            self.executions.get_mut(id).unwrap().unannounced = Some(now.plus_milliseconds(again_after_ms));
+        }
+        late.into_iter().map(|(_, id)| id).collect()
+    }
+
     fn live(&self, after: Option<&BranchKey>, limit: u32) -> Vec<StoredBranch> {
         let first = after.map_or(ExecutionId(uuid_of_nobody()), |key| key.execution);
         let records = self.executions.range(first..).map(|(_, record)| record);
@@ -303,7 +321,7 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, Error> {
-        batch.iter().try_for_each(commits::check)?;
+        batch.iter().try_for_each(Commit::check)?;
         let now = self.clock.now();
         let mut state = self.state();
         let max = state.history_events_max;
@@ -335,11 +353,39 @@ impl Store for MemoryStore {
     }
 
     async fn close(&self, execution: ExecutionId, decide: OnClose) -> Result<bool, Error> {
-        Ok(self.state().close(execution, decide))
+        Ok(self.state().close(execution, decide, self.clock.now()))
     }
 
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
         Ok(self.state().claim(claim))
+    }
+
+    async fn first_bodies(&self, executions: &[ExecutionId]) -> Result<Vec<Option<Bytes>>, Error> {
+        let state = self.state();
+        let first = |id: &ExecutionId| {
+            let record = state.executions.get(id)?;
+            Some(record.history[&(BranchPath::root(), 0)].body.clone())
+        };
+        Ok(executions.iter().map(first).collect())
+    }
+
+    async fn claim_unannounced(
+        &self,
+        now: Timestamp,
+        again_after_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<ExecutionId>, Error> {
+        Ok(self.state().claim_unannounced(now, again_after_ms, limit))
+    }
+
+    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
+        let mut state = self.state();
+        for id in executions {
+            if let Some(record) = state.executions.get_mut(id) {
+                record.unannounced = None;
+            }
+        }
+        Ok(())
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {

@@ -11,7 +11,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::ladder;
-use crate::ports::broker::{Delivery, DeliveryTag, Headers, Publication, Queue};
+use crate::ports::broker::{Address, Content, Delivery, DeliveryTag, Exchange, Headers, Publication, Queue};
 
 /// When a delayed publication is due, in milliseconds since 1970.
 const DUE_HEADER: &str = "warren-due-milliseconds";
@@ -40,6 +40,7 @@ const TRANSIENT: u8 = 1;
 pub(super) struct Envelope {
     pub(super) exchange: ShortString,
     pub(super) routing_key: ShortString,
+    pub(super) mandatory: bool,
     pub(super) properties: BasicProperties,
     pub(super) body: Bytes,
 }
@@ -50,6 +51,7 @@ pub(super) struct Arrived {
     pub(super) properties: BasicProperties,
     pub(super) body: Bytes,
     pub(super) redelivered: bool,
+    pub(super) routing_key: ShortString,
 }
 
 /// Puts the adapter's prefix before names, and takes it off again.
@@ -64,7 +66,11 @@ impl Names {
     }
 
     pub(super) fn of(&self, queue: &Queue) -> String {
-        format!("{}{queue}", self.prefix)
+        if queue.is_ours() { format!("{}{queue}", self.prefix) } else { queue.as_str().to_owned() }
+    }
+
+    pub(super) fn exchange(&self, exchange: &Exchange) -> String {
+        if exchange.is_ours() { format!("{}{exchange}", self.prefix) } else { exchange.as_str().to_owned() }
     }
 
     /// The exchange and the queue of a rung.
@@ -78,14 +84,14 @@ impl Names {
 
     /// A stranger's address has no prefix and is taken as it is.
     pub(super) fn stripped(&self, name: &str) -> Queue {
-        Queue::named(name.strip_prefix(&self.prefix).unwrap_or(name))
+        name.strip_prefix(&self.prefix).map_or_else(|| Queue::theirs(name), Queue::named)
     }
 
     pub(super) fn seal(&self, publication: Publication) -> Envelope {
         let delay = publication.delay.filter(|delay| !delay.is_zero());
         let mut headers = FieldTable::default();
         for (name, value) in &publication.headers {
-            headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
+            headers.insert(short(name.clone()), AMQPValue::LongString(value.as_str().into()));
         }
         let rung = delay.and_then(ladder::rung_within);
         if let Some(delay) = delay {
@@ -94,10 +100,18 @@ impl Names {
             headers.insert(DUE_HEADER.into(), AMQPValue::LongLongInt(due));
             headers.insert(LEFT_HEADER.into(), AMQPValue::LongLongInt(left));
         }
-        let mode = if is_reply(&publication.queue) { TRANSIENT } else { PERSISTENT };
+        let mode = match &publication.to {
+            Address::Queue(queue) if queue.is_exclusive() => TRANSIENT,
+            Address::Exchange(exchange, _) if *exchange == Exchange::transitions() => TRANSIENT,
+            Address::Queue(_) | Address::Exchange(..) => PERSISTENT,
+        };
+        let content = match publication.content {
+            Content::Json => "application/json",
+            Content::Text => "text/plain; charset=utf-8",
+        };
         let mut properties = BasicProperties::default()
             .with_delivery_mode(mode)
-            .with_content_type("application/json".into())
+            .with_content_type(content.into())
             .with_message_id(publication.id.into());
         if !headers.inner().is_empty() {
             properties = properties.with_headers(headers);
@@ -112,12 +126,15 @@ impl Names {
         if let (Some(expires), None) = (publication.expires, delay) {
             properties = properties.with_expiration(expires.as_millis().to_string().into());
         }
-        Envelope {
-            exchange: rung.map_or_else(ShortString::default, |rung| self.rung(rung).into()),
-            routing_key: self.of(&publication.queue).into(),
-            properties,
-            body: publication.body,
-        }
+        let (exchange, routing_key, mandatory) = match publication.to {
+            Address::Queue(queue) => {
+                let exchange = rung.map_or_else(ShortString::default, |rung| self.rung(rung).into());
+                (exchange, self.of(&queue).into(), true)
+            }
+            // Its queues are those who asked for it, and nobody need have.
+            Address::Exchange(exchange, key) => (self.exchange(&exchange).into(), short(key), false),
+        };
+        Envelope { exchange, routing_key, mandatory, properties, body: publication.body }
     }
 
     pub(super) fn open(&self, tag: u64, arrived: &Arrived) -> Delivery {
@@ -131,6 +148,7 @@ impl Names {
             correlation_id: text(properties.correlation_id()),
             headers: arrived.headers(),
             redeliveries: arrived.redeliveries(),
+            routing_key: arrived.routing_key.as_str().to_owned(),
         }
     }
 }
@@ -186,7 +204,13 @@ fn now_milliseconds() -> i64 {
 }
 
 fn text(value: &AMQPValue) -> Option<String> {
+    if let Some(number) = integer(value) {
+        return Some(number.to_string());
+    }
     match value {
+        AMQPValue::Boolean(truth) => Some(truth.to_string()),
+        AMQPValue::Float(number) => Some(number.to_string()),
+        AMQPValue::Double(number) => Some(number.to_string()),
         AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
         AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
         _ => None,
@@ -206,9 +230,10 @@ fn integer(value: &AMQPValue) -> Option<i64> {
     }
 }
 
-/// Reply queues belong to the connection that declared them.
-pub(super) fn is_reply(queue: &Queue) -> bool {
-    queue.as_str().starts_with("reply.")
+/// Routing keys have 255 bytes at most.
+fn short(mut key: String) -> ShortString {
+    key.truncate(key.floor_char_boundary(255));
+    key.into()
 }
 
 #[cfg(test)]
@@ -221,7 +246,7 @@ mod tests {
             table.insert((*name).into(), value.clone());
         }
         let properties = BasicProperties::default().with_headers(table);
-        Arrived { properties, body: Bytes::new(), redelivered }
+        Arrived { properties, body: Bytes::new(), redelivered, routing_key: "".into() }
     }
 
     #[test]
@@ -231,7 +256,13 @@ mod tests {
             [("error", text.clone()), ("count", AMQPValue::LongInt(3)), ("x-first-death-queue", text)];
         let delivery = Names::new("warren.".to_owned()).open(7, &arrived(&headers, false));
         assert_eq!((delivery.id.as_str(), delivery.reply_to, delivery.redeliveries), ("", None, 0));
-        assert_eq!(delivery.headers, Headers::from([("error".to_owned(), "Sour.Milk".to_owned())]));
+        assert_eq!(
+            delivery.headers,
+            Headers::from(
+                [("count", "3"), ("error", "Sour.Milk")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            )
+        );
     }
 
     #[test]

@@ -135,9 +135,9 @@ async fn open(session: &Session) -> lapin::Result<Channel> {
 }
 
 async fn send(channel: &Channel, number: u64, envelope: Envelope, _room: OwnedSemaphorePermit) -> Resolved {
-    let Envelope { exchange, routing_key, properties, body } = envelope;
-    let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let written = channel.basic_publish(exchange, routing_key, mandatory, &body, properties).await;
+    let Envelope { exchange, routing_key, mandatory, properties, body } = envelope;
+    let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
+    let written = channel.basic_publish(exchange, routing_key, options, &body, properties).await;
     drop(body);
     crate::crash_point!("published");
     match written {

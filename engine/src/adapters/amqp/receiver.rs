@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use futures::future::{FutureExt, join_all};
 use futures::stream::StreamExt;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions};
+use lapin::types::ShortString;
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::task::coop::consume_budget;
@@ -58,6 +60,8 @@ struct Inbox {
 #[derive(Debug)]
 struct Desk {
     channel: Channel,
+    consumer_tag: ShortString,
+    is_stopped: AtomicBool,
     queue: Queue,
     names: Names,
     publisher: Arc<Publisher>,
@@ -80,10 +84,13 @@ impl Receiver {
         publisher: &Arc<Publisher>,
         closing: &Arc<Closing>,
     ) -> Self {
+        let consumer_tag = stream.tag();
         let inbox =
             Inbox { stream: Some(stream), ready: VecDeque::new(), waiting: BTreeSet::new(), alarm: None };
         let desk = Desk {
             channel,
+            consumer_tag,
+            is_stopped: AtomicBool::new(false),
             queue: queue.clone(),
             names: names.clone(),
             publisher: Arc::clone(publisher),
@@ -97,7 +104,12 @@ impl Inbox {
     /// Takes in what the channel has, as far as it is asked for.
     fn poll(&mut self, desk: &Arc<Desk>, max: usize, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.ready.len() < max.max(1) {
-            let Some(stream) = &mut self.stream else { return Poll::Ready(Err(Error::Cancelled)) };
+            let Some(stream) = &mut self.stream else {
+                if desk.is_stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                return Poll::Ready(Err(Error::Cancelled));
+            };
             match stream.poll_next_unpin(context) {
                 Poll::Ready(Some(Ok(delivery))) => self.accept(desk, delivery),
                 Poll::Ready(Some(Err(_)) | None) => self.stream = None,
@@ -108,7 +120,8 @@ impl Inbox {
             return Poll::Ready(Err(Error::Cancelled));
         }
         self.poll_waiting(context);
-        if self.ready.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
+        let is_over = self.stream.is_none() && self.waiting.is_empty();
+        if self.ready.is_empty() && !is_over { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn accept(&mut self, desk: &Arc<Desk>, delivery: lapin::message::Delivery) {
@@ -117,6 +130,7 @@ impl Inbox {
             properties: delivery.properties,
             body: Bytes::from(delivery.data),
             redelivered: delivery.redelivered,
+            routing_key: delivery.routing_key,
         };
         let left = arrived.left();
         let rung = left.and_then(ladder::rung_within);
@@ -251,9 +265,9 @@ impl Desk {
     }
 
     /// Gives back what is unsettled, in order, before anybody else consumes.
-    async fn close(&self, consumer_tag: Option<lapin::types::ShortString>) -> lapin::Result<()> {
-        if let Some(tag) = consumer_tag {
-            self.channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
+    async fn close(&self) -> lapin::Result<()> {
+        if !self.is_stopped.load(Ordering::Relaxed) {
+            self.channel.basic_cancel(self.consumer_tag.clone(), BasicCancelOptions::default()).await?;
         }
         self.lock().clear();
         self.channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
@@ -281,6 +295,16 @@ impl Consumer for Receiver {
         Ok(self.desk.open(inbox.ready.drain(..count)))
     }
 
+    async fn stop(&self) -> Result<(), Error> {
+        self.desk.is_stopped.store(true, Ordering::Relaxed);
+        let tag = self.desk.consumer_tag.clone();
+        let stopped = self.desk.channel.basic_cancel(tag, BasicCancelOptions::default());
+        match timeout(CLOSED_WITHIN, stopped).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Error::Cancelled),
+        }
+    }
+
     async fn settle(&self, settled: Vec<(DeliveryTag, Settle)>) -> Result<(), Error> {
         let dead = self.desk.settle(settled)?;
         let buried = dead.into_iter().map(|(tag, arrived, reason)| self.desk.bury(tag, arrived, reason));
@@ -296,9 +320,8 @@ impl Drop for Receiver {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         goodbye.iter_mut().for_each(Goodbye::begin);
         runtime.spawn(async move {
-            let tag = stream.as_ref().map(lapin::Consumer::tag);
             if desk.channel.status().connected() {
-                let _ = timeout(CLOSED_WITHIN, desk.close(tag)).await;
+                let _ = timeout(CLOSED_WITHIN, desk.close()).await;
             }
             drop((stream, goodbye));
         });

@@ -12,7 +12,8 @@ use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 
-use super::envelope::{Names, is_reply};
+use super::envelope::Names;
+use super::exchanges;
 use super::ladder;
 use super::link::Session;
 use crate::ports::broker::{Error, Queue};
@@ -69,6 +70,7 @@ impl Topology {
         for name in [self.names.of(&Queue::dead()), self.names.poison()] {
             self.declare_on(&channel, &name, self.last_stop(&name)).await?;
         }
+        exchanges::declare_ours(&channel, &self.names).await?;
         for milliseconds in ladder::rungs() {
             self.declare_rung(&channel, milliseconds).await?;
         }
@@ -85,7 +87,7 @@ impl Topology {
             let Err(error) = self.declare_queue(&channel, &queue).await else { continue };
             // The broker may not have noticed yet that the connection before this one is gone, and keep the
             // reply queue for it: without it this connection is of no use.
-            if !session.is_up() || is_reply(&queue) {
+            if !session.is_up() || queue.is_exclusive() {
                 return Err(error);
             }
             tracing::error!(%queue, %error, "a queue is missing");
@@ -114,7 +116,7 @@ impl Topology {
     /// Makes sure of one queue on this channel, which a failure closes.
     async fn declare_queue(&self, channel: &Channel, queue: &Queue) -> Result<(), Error> {
         let name = self.names.of(queue);
-        if is_reply(queue) {
+        if queue.is_exclusive() {
             // Without `auto_delete`: answers wait while their consumer is replaced.
             let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
             let declared = channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await;
@@ -122,8 +124,11 @@ impl Topology {
         }
         let arguments = if [Queue::dead(), Queue::poison()].contains(queue) {
             self.last_stop(&name)
-        } else {
+        } else if queue.is_ours() {
             arguments(self.queue_type, DELIVERIES_MAX, Some(&self.names.poison()))
+        } else {
+            // Whoever reads it decides what becomes of what it cannot work.
+            arguments(self.queue_type, DELIVERIES_OF_DEAD_MAX, None)
         };
         self.declare_on(channel, &name, arguments).await
     }
@@ -226,7 +231,7 @@ pub(super) fn unavailable(error: lapin::Error) -> Error {
     Error::Unavailable(error.to_string())
 }
 
-fn refused(name: &str, error: &lapin::Error) -> Error {
+pub(super) fn refused(name: &str, error: &lapin::Error) -> Error {
     match soft_error(error) {
         Some(AMQPSoftError::PRECONDITIONFAILED) => Error::Unavailable(format!(
             "'{name}' exists with other arguments; delete it, or change broker.queue_type ({error})"

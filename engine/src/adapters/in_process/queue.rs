@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::ports::broker::{Headers, Publication, Queue};
+use crate::ports::broker::{Address, Headers, Publication, Queue};
 
 /// A message that waits, or is out with a consumer.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(super) struct Message {
     pub(super) reply_to: Option<Queue>,
     pub(super) correlation_id: Option<String>,
     pub(super) headers: Headers,
+    pub(super) routing_key: String,
     /// When it is of no use any more.
     expires_at: Option<Instant>,
     pub(super) redeliveries: u32,
@@ -31,6 +32,10 @@ impl From<Publication> for Message {
             reply_to: publication.reply_to,
             correlation_id: publication.correlation_id,
             headers: publication.headers,
+            routing_key: match publication.to {
+                Address::Queue(queue) => queue.as_str().to_owned(),
+                Address::Exchange(_, routing_key) => routing_key,
+            },
             expires_at: publication.expires.map(|after| Instant::now() + after),
             redeliveries: 0,
         }

@@ -1,6 +1,7 @@
 //! A consumer of one queue.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ pub(super) struct Receiver {
     queues: Arc<Queues>,
     prefetch: usize,
     unsettled: Mutex<Unsettled>,
+    is_stopped: AtomicBool,
     /// Wakes the calls that wait for room.
     settled: Notify,
 }
@@ -40,7 +42,14 @@ impl Receiver {
     /// At most `prefetch` unsettled deliveries; 0 is taken as 1, as nothing could arrive otherwise.
     pub(super) fn new(source: Arc<QueueState>, queues: Arc<Queues>, prefetch: usize) -> Self {
         let prefetch = prefetch.max(1);
-        Receiver { source, queues, prefetch, unsettled: Mutex::default(), settled: Notify::new() }
+        Receiver {
+            source,
+            queues,
+            prefetch,
+            unsettled: Mutex::default(),
+            is_stopped: AtomicBool::new(false),
+            settled: Notify::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Unsettled> {
@@ -85,6 +94,7 @@ impl Unsettled {
             correlation_id: message.correlation_id.clone(),
             headers: message.headers.clone(),
             redeliveries: message.redeliveries,
+            routing_key: message.routing_key.clone(),
         };
         self.messages.insert(self.last_tag, message);
         delivery
@@ -99,6 +109,11 @@ impl Consumer for Receiver {
         loop {
             // These waits begin before the look, so that nothing that happens after it is missed.
             let settled = self.settled.notified();
+            if self.is_stopped.load(Ordering::Relaxed) {
+                // A wake-up that was meant for this receiver is another one's now.
+                self.source.arrived.notify_one();
+                return Ok(Vec::new());
+            }
             let deleted = self.source.deleted.notified();
             match self.attempt_or_wait(max).await {
                 Attempt::Deliveries(deliveries) => return Ok(deliveries),
@@ -111,6 +126,14 @@ impl Consumer for Receiver {
                 },
             }
         }
+    }
+
+    async fn stop(&self) -> Result<(), Error> {
+        // Nothing comes before it is asked for, so nothing is left to hand out.
+        self.is_stopped.store(true, Ordering::Relaxed);
+        self.settled.notify_waiters();
+        self.source.arrived.notify_waiters();
+        Ok(())
     }
 
     async fn settle(&self, settled: Vec<(DeliveryTag, Settle)>) -> Result<(), Error> {

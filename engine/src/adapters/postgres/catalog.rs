@@ -4,9 +4,11 @@ use asl::branch::EventRef;
 use async_trait::async_trait;
 
 use super::{PostgresStore, ask, executions, history, machines};
+use crate::adapters::sql::lists::after;
 use crate::ids::{ExecutionId, MachineId, RevisionId};
 use crate::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
+    WithEnds,
 };
 use crate::ports::store::Error;
 
@@ -33,7 +35,7 @@ impl Catalog for PostgresStore {
     }
 
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
-        let after = machines::after(from)?;
+        let after = after(from)?;
         ask!(self, connection => machines::list(connection, limit, after))
     }
 
@@ -50,7 +52,7 @@ impl Catalog for PostgresStore {
     }
 
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {
-        let after = machines::after(from)?;
+        let after = after(from)?;
         ask!(self, connection => machines::list_activities(connection, limit, after))
     }
 
@@ -62,8 +64,16 @@ impl Catalog for PostgresStore {
         ask!(self, connection => executions::by_id(connection, id))
     }
 
+    async fn still_running(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
+        ask!(self, connection => executions::still_running(connection, ids))
+    }
+
     async fn ends(&self, id: ExecutionId) -> Result<Option<Ends>, Error> {
         ask!(self, connection => history::ends(connection, id))
+    }
+
+    async fn executions_with_ends(&self, ids: &[ExecutionId]) -> Result<Vec<Option<WithEnds>>, Error> {
+        ask!(self, connection => executions::with_ends(connection, ids))
     }
 
     async fn executions(

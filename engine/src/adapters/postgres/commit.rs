@@ -33,9 +33,9 @@ pub(super) use alone::{apply, remove_all, remove_below};
 pub(super) use lanes::{Answered, Lanes};
 use statement::{Member, Refusal, Terms, refusals, verdicts};
 
-use super::failure::{Fault, corrupt};
+use super::failure::Fault;
 use crate::ids::ExecutionId;
-use crate::ports::store::{Change, Commit, Error, Verdict};
+use crate::ports::store::{Change, Commit, Verdict};
 
 /// Which lane a commit takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,33 +66,6 @@ impl Kind {
             Kind::Finish | Kind::Alone => 2,
         }
     }
-}
-
-/// Refuses what no member may ask for. Before it meets other batches, so that they do not fail with it.
-pub(super) fn check(batch: &[Commit]) -> Result<(), Error> {
-    batch.iter().try_for_each(check_member).map_err(Error::from)
-}
-
-fn check_member(commit: &Commit) -> Result<(), Fault> {
-    let key = &commit.key;
-    match &commit.change {
-        Change::Fork { children, window } => {
-            let named = (0..).zip(children).all(|(index, child)| {
-                child.branch == key.branch.child(commit.fence.seq + 1, index) && child.history.events == 0
-            });
-            if children.is_empty() || *window == 0 || !named {
-                return Err(corrupt(format_args!("the fork of '{}' is malformed", key.branch)));
-            }
-        }
-        Change::EndBranch { .. } if key.branch.is_root() => {
-            return Err(corrupt("the root does not end as a branch"));
-        }
-        Change::Finish(_) if !key.branch.is_root() => {
-            return Err(corrupt(format_args!("the execution does not end with '{}'", key.branch)));
-        }
-        Change::EndBranch { .. } | Change::Finish(_) | Change::Move(_) => {}
-    }
-    Ok(())
 }
 
 /// Cuts a batch into waves, to be committed one after the other: members of one branch, and members of one

@@ -1,14 +1,14 @@
 //! Walks over branch rows: those whose time has come, and all.
 
 use asl::data::timestamp::Timestamp;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 use sqlx::query;
 use uuid::Uuid;
 
 use super::failure::Fault;
-use super::rows::{
-    BODY, Id, branch_columns, decode_stored, last_history, load_with_bodies, maybe_number, time,
-};
+use super::rows::{BODY, Id, branch_columns, decode_stored, last_history, load_with_bodies};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::rows::{in_places, readable};
 use crate::ports::store::{BranchKey, Claim, Claimed, Phase, StoredBranch};
 
 /// See [`Store::claim_due`](crate::ports::store::Store::claim_due). The earliest come first. Rows that another
@@ -36,11 +36,10 @@ pub(super) async fn claim(connection: &mut PgConnection, claim: Claim) -> Result
         .bind(moved_before.milliseconds());
     let found = claim.fetch_all(connection).await?;
     let more = !found.is_empty() && found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-    let old = |row: &PgRow| Ok::<_, Fault>(time(row, BODY + 1)? < moved_before);
     let mut rows = Vec::new();
     for row in &found {
-        let is_old = old(row)?;
-        rows.extend(readable(row).filter(|row| row.state.phase != Phase::Runnable || is_old));
+        let is_old = row.time(BODY + 1)? < moved_before;
+        rows.extend(readable(decode_stored(row)).filter(|row| row.state.phase != Phase::Runnable || is_old));
     }
     Ok(Claimed { rows, more })
 }
@@ -50,16 +49,10 @@ pub(super) async fn branches(
     connection: &mut PgConnection,
     keys: &[BranchKey],
 ) -> Result<Vec<Option<StoredBranch>>, Fault> {
-    let mut branches = vec![None; keys.len()];
     if keys.is_empty() {
-        return Ok(branches);
+        return Ok(Vec::new());
     }
-    for (position, row, body) in load_with_bodies(connection, keys.iter()).await? {
-        if let Some(slot) = branches.get_mut(position) {
-            *slot = Some(row.stored(body));
-        }
-    }
-    Ok(branches)
+    Ok(in_places(load_with_bodies(connection, keys.iter()).await?, keys.len()))
 }
 
 /// See [`Store::live_branches`](crate::ports::store::Store::live_branches).
@@ -78,18 +71,13 @@ pub(super) async fn live(
     // Nothing sorts before these, and no row has them.
     let (execution, branch) = after.map_or((Uuid::nil(), ""), |key| (key.execution.0, key.branch.as_str()));
     let live = query(LIVE).bind(Id(execution)).bind(branch).bind(i64::from(limit));
-    Ok(live.fetch_all(connection).await?.iter().filter_map(readable).collect())
-}
-
-/// The row, if it can be read: one that cannot must not keep all others from going on.
-fn readable(row: &PgRow) -> Option<StoredBranch> {
-    let unreadable = |fault: &Fault| tracing::error!(?fault, "a branch is left aside");
-    decode_stored(row).inspect_err(unreadable).ok()
+    let found = live.fetch_all(connection).await?;
+    Ok(found.iter().filter_map(|row| readable(decode_stored(row))).collect())
 }
 
 /// The database's time.
 pub(super) async fn now(connection: &mut PgConnection) -> Result<Timestamp, Fault> {
     const NOW: &str = concat!("SELECT ", super::commit::statement::now!());
     let row = query(NOW).fetch_one(connection).await?;
-    Ok(Timestamp::from_milliseconds(maybe_number(&row, 0)?.unwrap_or_default()))
+    row.time(0)
 }

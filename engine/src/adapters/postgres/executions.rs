@@ -5,48 +5,33 @@ use std::collections::HashSet;
 
 use asl::branch::BranchPath;
 use asl::data::timestamp::Timestamp;
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row as _, query};
 use uuid::Uuid;
 
 use super::commit::statement::{now, place_bits};
 use super::commit::{Answered, remove_all};
 use super::failure::{Fault, corrupt};
-use super::history;
-use super::rows::{Id, id, maybe_time, narrow, number, signed, time};
-use crate::ids::{ExecutionId, MachineId, RevisionId, Stamp};
-use crate::ports::catalog::{Execution, ExecutionFilter, Page};
-use crate::ports::store::{Closing, ExecutionStatus, Fence, Last, NewExecution, OnClose, Open, Started};
-
-/// How long after a commit that no delivery stands behind the scheduler looks after its row.
-pub(super) const OUTBOX_MILLISECONDS: i64 = 10_000;
+use super::rows::{Id, narrow};
+use super::{history, unannounced};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::executions::{
+    decode, decode_name_holder, execution_column_list, execution_columns, status_number,
+};
+use crate::adapters::sql::lists::{page, unreadable};
+use crate::adapters::sql::rows::signed;
+use crate::ids::{ExecutionId, Stamp};
+use crate::ports::catalog::{Ends, Execution, ExecutionFilter, Page, WithEnds};
+use crate::ports::store::{
+    Closing, Error, Fence, Last, NewExecution, OUTBOX_MILLISECONDS, OnClose, Open, Started,
+};
 
 /// Postgres keeps any text but one with this character. The history has it as it was.
 pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
-}
-
-pub(super) fn status_number(status: ExecutionStatus) -> i16 {
-    match status {
-        ExecutionStatus::Running => 0,
-        ExecutionStatus::Succeeded => 1,
-        ExecutionStatus::Failed => 2,
-        ExecutionStatus::TimedOut => 3,
-        ExecutionStatus::Aborted => 4,
-    }
-}
-
-fn status(number: i16) -> Result<ExecutionStatus, Fault> {
-    Ok(match number {
-        0 => ExecutionStatus::Running,
-        1 => ExecutionStatus::Succeeded,
-        2 => ExecutionStatus::Failed,
-        3 => ExecutionStatus::TimedOut,
-        4 => ExecutionStatus::Aborted,
-        _ => return Err(corrupt(format_args!("{number} is no status"))),
-    })
 }
 
 /// Makes executions that were asked for together. See [`Store::start`](crate::ports::store::Store::start).
@@ -115,7 +100,7 @@ async fn take_names(
         .bind(named.iter().map(|execution| Id(execution.id.0)).collect::<Vec<_>>())
         .bind(named.iter().map(|execution| made_up(&execution.name).map(Id)).collect::<Vec<_>>());
     let taken = take.fetch_all(connection).await?;
-    taken.iter().map(|row| Ok(ExecutionId(id(row, 0)?))).collect()
+    taken.iter().map(|row| Ok(ExecutionId(row.id(0)?))).collect()
 }
 
 /// The execution whose made-up name this would be.
@@ -186,7 +171,7 @@ async fn insert(
         .bind(OUTBOX_MILLISECONDS);
     let row = insert.fetch_one(connection).await?;
     let made = row.try_get::<Vec<Id>, _>(0)?;
-    Ok((made.into_iter().map(|id| ExecutionId(id.0)).collect(), time(&row, 1)?))
+    Ok((made.into_iter().map(|id| ExecutionId(id.0)).collect(), row.time(1)?))
 }
 
 /// Who has the name of an execution that was not made; itself, if it was made before.
@@ -203,13 +188,7 @@ async fn holder(connection: &mut PgConnection, execution: &NewExecution) -> Resu
         .bind(Id(execution.id.0))
         .bind(made_up(&execution.name).map(Id));
     if let Some(row) = holder.fetch_optional(&mut *connection).await? {
-        let hash: &[u8] = row.try_get(1)?;
-        return Ok(Started::NameTaken {
-            id: ExecutionId(id(&row, 0)?),
-            input_hash: hash.try_into().map_err(corrupt)?,
-            status: status(number(&row, 2)?)?,
-            started_at: time(&row, 3)?,
-        });
+        return decode_name_holder(&row);
     }
     let machine = query("SELECT FROM machines WHERE id = $1").bind(Id(execution.machine.0));
     match machine.fetch_optional(connection).await? {
@@ -284,8 +263,8 @@ async fn put(connection: &mut PgConnection, execution: ExecutionId, closing: &Cl
         .bind(status_number(closing.status))
         .bind(closing.at.milliseconds())
         .bind(closing.error.as_deref().map(without_nul));
-    close.execute(connection).await?;
-    Ok(())
+    close.execute(&mut *connection).await?;
+    if closing.unannounced { unannounced::keep(connection, execution).await } else { Ok(()) }
 }
 
 /// See [`Store::overdue`](crate::ports::store::Store::overdue).
@@ -297,34 +276,24 @@ pub(super) async fn overdue(
     const OVERDUE: &str =
         "SELECT id FROM executions WHERE status = 0 AND deadline <= $1 ORDER BY deadline LIMIT $2";
     let overdue = query(OVERDUE).bind(now.milliseconds()).bind(i64::from(limit));
-    overdue.fetch_all(connection).await?.iter().map(|row| Ok(ExecutionId(id(row, 0)?))).collect()
+    overdue.fetch_all(connection).await?.iter().map(|row| Ok(ExecutionId(row.id(0)?))).collect()
 }
 
 /// Running executions: as many as there are roots.
 pub(super) async fn running(connection: &mut PgConnection) -> Result<u64, Fault> {
     let count = query("SELECT count(*) FROM branches WHERE branch = $1").bind(BranchPath::root().to_string());
-    number(&count.fetch_one(connection).await?, 0)
+    count.fetch_one(connection).await?.number(0)
 }
 
-macro_rules! execution_columns {
-    () => {
-        "SELECT x.id, x.machine, x.machine_name, x.revision, x.name, x.status, x.started_at, x.stopped_at, x.error \
-         FROM executions x "
-    };
-}
-
-fn decode(row: &PgRow) -> Result<Execution, Fault> {
-    Ok(Execution {
-        id: ExecutionId(id(row, 0)?),
-        machine: MachineId(id(row, 1)?),
-        machine_name: row.try_get(2)?,
-        revision: RevisionId(id(row, 3)?),
-        name: row.try_get(4)?,
-        status: status(number(row, 5)?)?,
-        started_at: time(row, 6)?,
-        stopped_at: maybe_time(row, 7)?,
-        error: row.try_get(8)?,
-    })
+/// An execution runs as long as its root is there.
+pub(super) async fn still_running(
+    connection: &mut PgConnection,
+    ids: &[ExecutionId],
+) -> Result<Vec<ExecutionId>, Fault> {
+    const FIND: &str = "SELECT execution FROM branches WHERE execution = ANY($1::uuid[]) AND branch = $2";
+    let ids: Vec<Id> = ids.iter().map(|execution| Id(execution.0)).collect();
+    let rows = query(FIND).bind(ids).bind(BranchPath::root().to_string()).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(ExecutionId(row.id(0)?))).collect()
 }
 
 /// The execution with these names. A machine made again under its old name may have used a name again: the
@@ -354,6 +323,33 @@ pub(super) async fn by_id(
     found.as_ref().map(decode).transpose()
 }
 
+/// See [`Catalog::executions_with_ends`](crate::ports::catalog::Catalog::executions_with_ends).
+pub(super) async fn with_ends(
+    connection: &mut PgConnection,
+    ids: &[ExecutionId],
+) -> Result<Vec<Option<WithEnds>>, Fault> {
+    const WITH_ENDS: &str = concat!(
+        "SELECT ",
+        execution_column_list!(),
+        ", f.body, CASE WHEN x.status <> 0 THEN l.body END, l.seq, k.place ",
+        "FROM unnest($1::uuid[]) WITH ORDINALITY AS k(id, place) JOIN executions x ON x.id = k.id ",
+        "JOIN history f ON f.execution = x.id AND f.branch = 'r' AND f.seq = 0 JOIN LATERAL (",
+        "SELECT h.body, h.seq FROM history h WHERE h.execution = x.id AND h.branch = 'r' ",
+        "ORDER BY h.seq DESC LIMIT 1) l ON true"
+    );
+    let wanted: Vec<_> = ids.iter().map(|id| Id(id.0)).collect();
+    let mut executions = vec![None; ids.len()];
+    for row in &query(WITH_ENDS).bind(wanted).fetch_all(connection).await? {
+        let last = row.try_get::<Option<&[u8]>, _>(10)?.map(Bytes::copy_from_slice);
+        let ends = Ends { first: row.bytes(9)?, last };
+        let place = row.number::<usize>(12)?.saturating_sub(1);
+        if let Some(slot) = executions.get_mut(place) {
+            *slot = Some(WithEnds { execution: decode(row)?, ends, last_seq: row.number(11)? });
+        }
+    }
+    Ok(executions)
+}
+
 /// See [`Catalog::executions`](crate::ports::catalog::Catalog::executions). A page begins below an id, so
 /// later starts, which have higher ids, shift nothing.
 pub(super) async fn list(
@@ -381,21 +377,7 @@ pub(super) async fn list(
 }
 
 /// Where a list of executions goes on.
-pub(super) fn below(from: Option<&str>) -> Result<ExecutionId, Fault> {
+pub(super) fn below(from: Option<&str>) -> Result<ExecutionId, Error> {
     let parse = |from: &str| from.parse().map_err(|_| unreadable(from));
     from.map_or(Ok(ExecutionId(Uuid::max())), parse)
-}
-
-/// Cuts off the one item that was read to see whether there are more.
-pub(super) fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> String) -> Page<T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(place);
-    Page { items, next }
-}
-
-/// For a place in a list that no page of ours named.
-pub(super) fn unreadable(place: &str) -> Fault {
-    corrupt(format_args!("'{place}' is no place in a list"))
 }

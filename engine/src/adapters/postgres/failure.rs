@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 40001 40P01       rolled back, somebody was in the way         again, then each member alone
-//! 22 23 54 XX       a value, a key, a size: a member is at fault each member alone, then lasting
+//! XX                the server failed, perhaps on one member     the same
+//! 22 23 54          a value, a key, a size: a member is at fault each member alone, then lasting
 //! all others        away, busy, full, not migrated: unknown      as if redelivered
 //! ```
 
@@ -10,7 +11,7 @@ use crate::ports::store::Error;
 
 /// Why a statement failed.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub enum Fault {
     /// It was rolled back since another transaction was in the way.
     Again(String),
     /// Repeating does not mend it.
@@ -47,7 +48,9 @@ fn of_code(code: &str, text: String) -> Fault {
     match code {
         "40001" | "40P01" => Fault::Again(text),
         _ => match code.get(..2) {
-            Some("22" | "23" | "54" | "XX") => Fault::Lasting(text),
+            Some("22" | "23" | "54") => Fault::Lasting(text),
+            // A disk, an index, a bug of the server: the world's failure, and no reason to fail executions.
+            Some("XX") => Fault::Again(text),
             _ => Fault::Unknown(text),
         },
     }
@@ -58,6 +61,15 @@ impl From<Fault> for Error {
         match fault {
             Fault::Again(text) | Fault::Unknown(text) => Error::Unavailable(text),
             Fault::Lasting(text) => Error::Corrupt(text),
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(text) => Fault::Unknown(text),
+            Error::Corrupt(text) => Fault::Lasting(text),
         }
     }
 }
@@ -76,7 +88,8 @@ mod tests {
         let fault = |code| of_code(code, String::new());
         assert!(matches!(fault("40P01"), Fault::Again(_)));
         assert!(matches!(fault("40001"), Fault::Again(_)));
-        for lasting in ["22P05", "23505", "54000", "XX001"] {
+        assert!(matches!(fault("XX001"), Fault::Again(_)));
+        for lasting in ["22P05", "23505", "54000"] {
             assert!(matches!(fault(lasting), Fault::Lasting(_)), "{lasting}");
         }
         for unknown in ["08006", "57P01", "57014", "55P03", "53100", "25006", "42P01", "0A000", ""] {

@@ -1,9 +1,7 @@
 //! Forks: how the children of a branch are gathered when all have ended, or when one has failed.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
-use asl::branch::BranchPath;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use sqlx::postgres::PgConnection;
@@ -12,11 +10,12 @@ use sqlx::{Connection, query};
 use super::commit::statement::{Member, Terms};
 use super::commit::{apply, remove_below};
 use super::failure::{Fault, corrupt};
-use super::history::{self, AllIds};
-use super::rows::{self, Fork, Id, Row, bytes, last_history, path};
-use crate::ports::store::{
-    BranchKey, Change, Failed, Fence, JOIN_BYTES_MAX, Joined, OnFailed, Phase, StoredBranch, Verdict,
-};
+use super::history;
+use super::rows::{self, Id, Row, last_history};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::forks::{Bodies, part};
+use crate::adapters::sql::rows::Fork;
+use crate::ports::store::{BranchKey, Failed, Fence, Joined, OnFailed, Phase, StoredBranch, Verdict};
 
 /// See [`Store::joined`](crate::ports::store::Store::joined). Not for a fork with a failed child. What is read
 /// in several statements holds together: nobody but this join changes a fork whose children have all ended,
@@ -36,7 +35,7 @@ pub(super) async fn joined(
         // Taken away in between.
         return Ok(None);
     }
-    let events = row.below;
+    let events = row.events.below;
     Ok(Some(Joined { parent: row.stored(body), bodies, too_large, events }))
 }
 
@@ -48,9 +47,8 @@ async fn runnable_parent(
     asked: impl Fn(Fork) -> bool + Send,
 ) -> Result<Option<(Row, Bytes)>, Fault> {
     let found = rows::load_with_bodies(connection, std::iter::once(key)).await?.pop();
-    let ready =
-        |row: &Row| row.fence == fence && row.state.phase == Phase::Runnable && row.fork.is_some_and(asked);
-    Ok(found.filter(|(_, row, _)| ready(row)).map(|(_, row, body)| (row, body)))
+    let found = found.filter(|(_, row, _)| row.is_runnable_parent(fence, asked));
+    Ok(found.map(|(_, row, body)| (row, body)))
 }
 
 /// The last bodies of the children of a fork, by index; `None` if they are too large together.
@@ -66,22 +64,14 @@ async fn bodies(
     );
     let (from, to) = key.branch.descendants();
     let children = query(BODIES).bind(Id(key.execution.0)).bind(from).bind(to);
-    let mut bodies = Vec::new();
-    let mut size = 0;
+    let mut bodies = Bodies::new(key, fork);
     let mut children = children.fetch(connection);
     while let Some(row) = children.try_next().await? {
-        let child = path(&row, 0)?;
-        let place = child.place().filter(|place| place.parent == key.branch && place.fork == fork);
-        let place = place.ok_or_else(|| corrupt(format_args!("'{child}' is left in a joined fork")))?;
-        let body = bytes(&row, 1)?;
-        size += body.len();
-        if size > JOIN_BYTES_MAX {
+        if !bodies.add(&row.path(0)?, row.bytes(1)?)? {
             return Ok(None);
         }
-        bodies.push((place.index, body));
     }
-    bodies.sort_by_key(|(index, _)| *index);
-    Ok(Some(bodies.into_iter().map(|(_, body)| body).collect()))
+    Ok(Some(bodies.in_order()))
 }
 
 /// See [`Store::fail_fork`](crate::ports::store::Store::fail_fork).
@@ -106,19 +96,13 @@ pub(super) async fn fail(
     let events = removed.iter().map(|(_, events)| events).sum();
     let (child, aborted) = remains(&mut transaction, &parent, removed).await?;
     // Those below may have recorded events in transactions that began after this one.
-    let (ids, after) = AllIds::load(&mut transaction, key.execution).await?;
+    let (ids, after) = history::all_ids(&mut transaction, key.execution).await?;
     let failed = Failed { parent, child, aborted, events, ids: Arc::new(ids) };
     let Some(commit) = decide(failed) else {
         transaction.rollback().await?;
         return Ok(Verdict::Stale);
     };
-    let answers = matches!(commit.change, Change::Move(_) | Change::EndBranch { .. } | Change::Finish(_));
-    if commit.key != *key || !answers {
-        return Err(corrupt(format_args!(
-            "the failed fork of '{}' is answered by another commit",
-            key.branch
-        )));
-    }
+    commit.check_answers_failed_fork(key)?;
     let member = Member { joined: events, ..Member::new(&commit) };
     // The history may grow without end here.
     let verdict = apply(&mut transaction, member, Terms { after, history_events_max: u64::MAX }).await?;
@@ -147,42 +131,17 @@ async fn remains(
     parent: &StoredBranch,
     removed: Vec<(Row, u64)>,
 ) -> Result<(StoredBranch, Vec<StoredBranch>), Fault> {
-    let missing = || corrupt(format_args!("the failed child of '{}' is gone", parent.key.branch));
-    let failed = parent.failed_child.clone().ok_or_else(missing)?;
     let had_begun = |row: &Row| row.fence.seq > 0 && row.state.phase != Phase::Ended;
-    let left: Vec<_> = removed.into_iter().map(|(row, _)| row).collect();
-    let left = left.into_iter().filter(|row| had_begun(row) || row.key.branch == failed);
-    let left: Vec<_> = left.collect();
+    let has_failed = |row: &Row| Some(&row.key.branch) == parent.failed_child.as_ref();
+    let left = removed.into_iter().map(|(row, _)| row);
+    let left: Vec<_> = left.filter(|row| had_begun(row) || has_failed(row)).collect();
     let transitions: Vec<_> = left.iter().map(|row| (&row.key.branch, row.fence.seq)).collect();
     let mut bodies = history::bodies(connection, parent.key.execution, &transitions).await?;
-    let (mut child, mut aborted) = (None, Vec::new());
-    for row in left {
+    let stored = |row: Row| {
         let body = bodies.remove(&row.key.branch);
         let body = body.ok_or_else(|| corrupt(format_args!("'{}' has no history", row.key.branch)))?;
-        let branch = row.stored(body);
-        if branch.key.branch == failed { child = Some(branch) } else { aborted.push(branch) }
-    }
-    aborted.sort_by(|left, right| path_order(&left.key.branch, &right.key.branch));
-    Ok((child.ok_or_else(missing)?, aborted))
-}
-
-/// Parents before children, and siblings by index, which is not the order of their texts.
-fn path_order(left: &BranchPath, right: &BranchPath) -> Ordering {
-    let numbers = |path: &BranchPath| {
-        path.as_str().split('.').filter_map(|part| part.parse::<u32>().ok()).collect::<Vec<_>>()
+        Ok(row.stored(body))
     };
-    numbers(left).cmp(&numbers(right))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_in_the_order_of_their_numbers() {
-        let sorted = ["r", "r.2.0", "r.2.2", "r.2.2.1.0", "r.2.10", "r.10.0"];
-        let mut paths: Vec<BranchPath> = sorted.iter().rev().map(|path| path.parse().unwrap()).collect();
-        paths.sort_by(path_order);
-        assert_eq!(paths.iter().map(BranchPath::as_str).collect::<Vec<_>>(), sorted);
-    }
+    let left = left.into_iter().map(stored).collect::<Result<_, Fault>>()?;
+    Ok(part(parent, left)?)
 }

@@ -15,10 +15,13 @@ use sqlx::{Row as _, query};
 
 use super::commit::statement::place_bits;
 use super::failure::Fault;
-use super::rows::{Id, bytes, number, path, signed};
+use super::rows::{Id, narrow};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::history::{AllIds, Ids, decode, window};
+use crate::adapters::sql::rows::signed;
 use crate::ids::ExecutionId;
 use crate::ports::catalog::{Ends, NumberedRow};
-use crate::ports::store::{BranchKey, EventIds};
+use crate::ports::store::BranchKey;
 
 /// How long a read waits for what was open, and after which time it asks again.
 const SETTLE_SECONDS_MAX: Duration = Duration::from_secs(3);
@@ -94,24 +97,10 @@ pub(super) async fn page(
         "ON h.execution = $1 AND h.branch = n.branch AND h.seq = n.seq ",
         "WHERE n.first_id <= $3 AND n.first_id + n.count > $2 ORDER BY n.first_id"
     );
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
+    let Some(ids) = window(from, limit, reverse) else { return Ok(Vec::new()) };
     settle(connection, execution).await?;
-    let reach = u64::from(limit - 1);
-    let (first, last) =
-        if reverse { (from.saturating_sub(reach), from) } else { (from, from.saturating_add(reach)) };
-    let page = query(PAGE).bind(Id(execution.0)).bind(signed(first)).bind(signed(last));
+    let page = query(PAGE).bind(Id(execution.0)).bind(signed(*ids.start())).bind(signed(*ids.end()));
     let rows = page.fetch_all(connection).await?;
-    let decode = |row| {
-        Ok(NumberedRow {
-            first_id: number(row, 0)?,
-            branch: path(row, 1)?,
-            seq: number(row, 2)?,
-            events: number(row, 3)?,
-            body: bytes(row, 4)?,
-        })
-    };
     let mut rows = rows.iter().map(decode).collect::<Result<Vec<_>, Fault>>()?;
     if reverse {
         rows.reverse();
@@ -123,8 +112,7 @@ pub(super) async fn page(
 pub(super) async fn recorded(connection: &mut PgConnection, execution: ExecutionId) -> Result<u64, Fault> {
     const COUNT: &str = concat!("SELECT coalesce(sum(h.count), 0)::bigint ", certain!());
     settle(connection, execution).await?;
-    let row = query(COUNT).bind(Id(execution.0)).fetch_one(connection).await?;
-    number(&row, 0)
+    query(COUNT).bind(Id(execution.0)).fetch_one(connection).await?.number(0)
 }
 
 /// The ids of events, `None` where one is not recorded.
@@ -143,12 +131,12 @@ pub(super) async fn ids(
     }
     settle(connection, execution).await?;
     let branches: Vec<_> = events.iter().map(|event| event.branch.as_str()).collect();
-    let seqs: Vec<_> = events.iter().map(|event| super::rows::narrow(event.seq)).collect();
+    let seqs: Vec<_> = events.iter().map(|event| narrow(event.seq)).collect();
     let rows = query(IDS).bind(Id(execution.0)).bind(branches).bind(seqs).fetch_all(connection).await?;
     let mut found = vec![None; events.len()];
     for row in &rows {
-        let position = number::<usize>(row, 0)?.saturating_sub(1);
-        let in_row = Numbers { first_id: number(row, 1)?, events: number(row, 2)? };
+        let position = row.number::<usize>(0)?.saturating_sub(1);
+        let in_row = Ids { first: row.number(1)?, events: row.number(2)? };
         if let (Some(slot), Some(event)) = (found.get_mut(position), events.get(position)) {
             *slot = in_row.id(event.offset);
         }
@@ -170,8 +158,25 @@ pub(super) async fn ends(
     let Some(row) = query(ENDS).bind(Id(execution.0)).fetch_optional(connection).await? else {
         return Ok(None);
     };
-    let last = row.try_get::<Option<&[u8]>, _>(1)?.map(Bytes::copy_from_slice);
-    Ok(Some(Ends { first: bytes(&row, 0)?, last }))
+    Ok(Some(Ends { first: row.bytes(0)?, last: row.maybe_bytes(1)? }))
+}
+
+/// See [`Store::first_bodies`](crate::ports::store::Store::first_bodies).
+pub(super) async fn first_bodies(
+    connection: &mut PgConnection,
+    executions: &[ExecutionId],
+) -> Result<Vec<Option<Bytes>>, Fault> {
+    const FIRST: &str = "
+        SELECT k.place, h.body FROM unnest($1::uuid[]) WITH ORDINALITY AS k(execution, place)
+        JOIN history h ON h.execution = k.execution AND h.branch = 'r' AND h.seq = 0";
+    let wanted: Vec<_> = executions.iter().map(|execution| Id(execution.0)).collect();
+    let mut bodies = vec![None; executions.len()];
+    for row in &query(FIRST).bind(wanted).fetch_all(connection).await? {
+        if let Some(slot) = bodies.get_mut(row.number::<usize>(0)?.saturating_sub(1)) {
+            *slot = Some(row.bytes(1)?);
+        }
+    }
+    Ok(bodies)
 }
 
 /// The body of one transition.
@@ -181,8 +186,8 @@ pub(super) async fn body(
     seq: u32,
 ) -> Result<Option<Bytes>, Fault> {
     const BODY: &str = "SELECT body FROM history WHERE execution = $1 AND branch = $2 AND seq = $3";
-    let body = query(BODY).bind(Id(key.execution.0)).bind(key.branch.as_str()).bind(super::rows::narrow(seq));
-    body.fetch_optional(connection).await?.map(|row| bytes(&row, 0)).transpose()
+    let body = query(BODY).bind(Id(key.execution.0)).bind(key.branch.as_str()).bind(narrow(seq));
+    body.fetch_optional(connection).await?.map(|row| row.bytes(0)).transpose()
 }
 
 /// The bodies of transitions, by branch.
@@ -195,9 +200,9 @@ pub(super) async fn bodies(
         SELECT h.branch, h.body FROM unnest($2::text[], $3::int[]) AS k(branch, seq)
         JOIN history h ON h.execution = $1 AND h.branch = k.branch AND h.seq = k.seq";
     let branches: Vec<_> = transitions.iter().map(|(branch, _)| branch.as_str()).collect();
-    let seqs: Vec<_> = transitions.iter().map(|(_, seq)| super::rows::narrow(*seq)).collect();
+    let seqs: Vec<_> = transitions.iter().map(|(_, seq)| narrow(*seq)).collect();
     let found = query(BODIES).bind(Id(execution.0)).bind(branches).bind(seqs).fetch_all(connection).await?;
-    found.iter().map(|row| Ok((path(row, 0)?, bytes(row, 1)?))).collect()
+    found.iter().map(|row| Ok((row.path(0)?, row.bytes(1)?))).collect()
 }
 
 /// Where the next row goes to follow all that is visible, and how many events that is.
@@ -205,51 +210,23 @@ pub(super) async fn end(connection: &mut PgConnection, execution: ExecutionId) -
     const END: &str =
         "SELECT coalesce(max(pos) + 1, 0), coalesce(sum(count), 0)::bigint FROM history WHERE execution = $1";
     let row = query(END).bind(Id(execution.0)).fetch_one(connection).await?;
-    Ok((row.try_get(0)?, number(&row, 1)?))
+    Ok((row.number(0)?, row.number(1)?))
 }
 
-/// Ids of all events of an execution at one moment.
-#[derive(Debug)]
-pub(super) struct AllIds {
-    rows: HashMap<(BranchPath, u32), Numbers>,
-}
-
-/// The ids in one history row.
-#[derive(Debug, Clone, Copy)]
-struct Numbers {
-    first_id: u64,
-    events: u16,
-}
-
-impl Numbers {
-    fn id(self, offset: u16) -> Option<u64> {
-        (offset < self.events).then(|| self.first_id + u64::from(offset))
+/// The ids of all events at this moment, and where the next row goes.
+pub(super) async fn all_ids(
+    connection: &mut PgConnection,
+    execution: ExecutionId,
+) -> Result<(AllIds, i64), Fault> {
+    const ALL: &str =
+        "SELECT branch, seq, count, pos FROM history WHERE execution = $1 ORDER BY pos, branch, seq";
+    let found = query(ALL).bind(Id(execution.0)).fetch_all(connection).await?;
+    let (mut all, mut first, mut after) = (AllIds::default(), 1, 0);
+    for row in &found {
+        let ids = Ids { first, events: row.number(2)? };
+        first += u64::from(ids.events);
+        after = row.number::<i64>(3)?.saturating_add(1);
+        all.0.insert((row.path(0)?, row.number(1)?), ids);
     }
-}
-
-impl AllIds {
-    /// Reads where each history row begins, and where the next one goes. All of them, because the question is
-    /// asked in the middle of a decision, which cannot wait for an answer; a fork fails rarely.
-    pub(super) async fn load(
-        connection: &mut PgConnection,
-        execution: ExecutionId,
-    ) -> Result<(Self, i64), Fault> {
-        const ALL: &str =
-            "SELECT branch, seq, count, pos FROM history WHERE execution = $1 ORDER BY pos, branch, seq";
-        let found = query(ALL).bind(Id(execution.0)).fetch_all(connection).await?;
-        let (mut rows, mut first_id, mut after) = (HashMap::new(), 1, 0);
-        for row in &found {
-            let numbers = Numbers { first_id, events: number(row, 2)? };
-            first_id += u64::from(numbers.events);
-            after = row.try_get::<i64, _>(3)?.saturating_add(1);
-            rows.insert((path(row, 0)?, number(row, 1)?), numbers);
-        }
-        Ok((AllIds { rows }, after))
-    }
-}
-
-impl EventIds for AllIds {
-    fn id(&self, event: &EventRef) -> Option<u64> {
-        self.rows.get(&(event.branch.clone(), event.seq))?.id(event.offset)
-    }
+    Ok((all, after))
 }

@@ -1,67 +1,18 @@
 //! State machines, their revisions, and activities.
 
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection, Row as _, query};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, query};
 
-use super::executions::{page, unreadable};
-use super::failure::{Fault, corrupt};
-use super::rows::{Id, id, number, signed, time};
+use super::failure::Fault;
+use super::rows::Id;
+use crate::adapters::sql::lists::numbered_page;
+use crate::adapters::sql::machines::{
+    MACHINE_MADE, decode_activity, decode_machine, decode_revision, machine_columns, revision_columns,
+    type_name,
+};
+use crate::adapters::sql::rows::signed;
 use crate::ids::{MachineId, RevisionId};
-use crate::ports::catalog::{Activity, Created, Machine, Page, Revision, WorkflowType};
-
-/// The columns of a revision `r`, in the order [`decode_revision`] reads them.
-macro_rules! revision_columns {
-    () => {
-        "r.id, r.initial, r.definition, r.role_arn, r.settings, r.created_at"
-    };
-}
-/// The columns of a machine `m` behind those of its revision.
-macro_rules! machine_columns {
-    () => {
-        concat!(
-            "SELECT ",
-            revision_columns!(),
-            ", m.id, m.name, m.workflow_type, m.created_at, m.made",
-            " FROM machines m JOIN revisions r ON r.id = m.revision "
-        )
-    };
-}
-
-fn type_name(workflow_type: WorkflowType) -> &'static str {
-    match workflow_type {
-        WorkflowType::Standard => "STANDARD",
-        WorkflowType::Express => "EXPRESS",
-    }
-}
-
-fn workflow_type(name: &str) -> Result<WorkflowType, Fault> {
-    match name {
-        "STANDARD" => Ok(WorkflowType::Standard),
-        "EXPRESS" => Ok(WorkflowType::Express),
-        other => Err(corrupt(format_args!("'{other}' is no workflow type"))),
-    }
-}
-
-fn decode_revision(row: &PgRow) -> Result<Revision, Fault> {
-    Ok(Revision {
-        id: RevisionId(id(row, 0)?),
-        initial: row.try_get(1)?,
-        definition: row.try_get(2)?,
-        role_arn: row.try_get(3)?,
-        settings: row.try_get(4)?,
-        created_at: time(row, 5)?,
-    })
-}
-
-fn decode_machine(row: &PgRow) -> Result<Machine, Fault> {
-    Ok(Machine {
-        id: MachineId(id(row, 6)?),
-        name: row.try_get(7)?,
-        workflow_type: workflow_type(row.try_get(8)?)?,
-        created_at: time(row, 9)?,
-        revision: decode_revision(row)?,
-    })
-}
+use crate::ports::catalog::{Activity, Created, Machine, Page, Revision};
 
 pub(super) async fn create(
     connection: &mut PgConnection,
@@ -156,22 +107,7 @@ pub(super) async fn list(
     const LIST: &str = concat!(machine_columns!(), "WHERE m.made > $1 ORDER BY m.made LIMIT $2");
     let list = query(LIST).bind(after).bind(signed(u64::from(limit) + 1));
     let found = list.fetch_all(connection).await?;
-    let numbered = |row| Ok((number::<i64>(row, 10)?, decode_machine(row)?));
-    let items = found.iter().map(numbered).collect::<Result<Vec<_>, Fault>>()?;
-    Ok(without_numbers(page(items, limit, |(made, _)| made.to_string())))
-}
-
-/// Where a list goes on: the number of the last item of the page before.
-pub(super) fn after(from: Option<&str>) -> Result<i64, Fault> {
-    from.map_or(Ok(0), |from| from.parse().map_err(|_| unreadable(from)))
-}
-
-fn without_numbers<T>(page: Page<(i64, T)>) -> Page<T> {
-    Page { items: page.items.into_iter().map(|(_, item)| item).collect(), next: page.next }
-}
-
-fn decode_activity(row: &PgRow) -> Result<Activity, Fault> {
-    Ok(Activity { name: row.try_get(0)?, created_at: time(row, 1)? })
+    numbered_page(&found, limit, MACHINE_MADE, decode_machine)
 }
 
 pub(super) async fn create_activity(
@@ -209,7 +145,5 @@ pub(super) async fn list_activities(
     const LIST: &str = "SELECT name, created_at, made FROM activities WHERE made > $1 ORDER BY made LIMIT $2";
     let list = query(LIST).bind(after).bind(signed(u64::from(limit) + 1));
     let found = list.fetch_all(connection).await?;
-    let numbered = |row| Ok((number::<i64>(row, 2)?, decode_activity(row)?));
-    let items = found.iter().map(numbered).collect::<Result<Vec<_>, Fault>>()?;
-    Ok(without_numbers(page(items, limit, |(made, _)| made.to_string())))
+    numbered_page(&found, limit, 2, decode_activity)
 }

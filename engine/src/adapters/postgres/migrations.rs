@@ -43,8 +43,16 @@ pub(super) async fn pending(connection: &mut PgConnection) -> Result<u32, Fault>
 }
 
 fn migrations() -> Vec<Migration> {
-    let tables = include_str!("../../../../schemas/postgres/0001_tables.sql").into_sql_str();
-    vec![Migration::new(1, "tables".into(), MigrationType::Simple, tables, false)]
+    [
+        (1, "tables", include_str!("../../../../schemas/postgres/0001_tables.sql")),
+        (2, "unannounced", include_str!("../../../../schemas/postgres/0002_unannounced.sql")),
+        (3, "triggers", include_str!("../../../../schemas/postgres/0003_triggers.sql")),
+    ]
+    .into_iter()
+    .map(|(number, name, sql)| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    })
+    .collect()
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<usize, Fault> {

@@ -8,6 +8,7 @@ use super::{SqliteStore, executions, history, machines};
 use crate::ids::{ExecutionId, MachineId, RevisionId};
 use crate::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
+    WithEnds,
 };
 use crate::ports::store::Error;
 
@@ -63,8 +64,16 @@ impl Catalog for SqliteStore {
         executions::by_id(self.reader().await.statement(), id).await
     }
 
+    async fn still_running(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
+        executions::still_running(self.reader().await.statement(), ids).await
+    }
+
     async fn ends(&self, id: ExecutionId) -> Result<Option<Ends>, Error> {
         history::ends(self.reader().await.statement(), id).await
+    }
+
+    async fn executions_with_ends(&self, ids: &[ExecutionId]) -> Result<Vec<Option<WithEnds>>, Error> {
+        executions::with_ends(self.reader().await.statement(), ids).await
     }
 
     async fn executions(

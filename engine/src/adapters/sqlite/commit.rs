@@ -15,42 +15,15 @@ use asl::data::timestamp::Timestamp;
 use bytes::Bytes;
 use sqlx::sqlite::SqliteConnection;
 
-use super::executions::{self, OUTBOX_MILLISECONDS, Tally};
-use super::failure::corrupt;
+use super::executions::{self, Tally};
 use super::history::{self, Appended};
-use super::rows::{self, Fork, Range, Row};
+use super::rows::{self, Range, Row};
+use crate::adapters::sql::rows::Fork;
 use crate::ids::{ExecutionId, Stamp};
 use crate::ports::store::{
-    BranchKey, Change, Closing, Commit, Error, Fence, HistoryRow, Launched, NewBranch, Phase, RowState,
-    Verdict,
+    BranchKey, Change, Closing, Commit, Error, Fence, HistoryRow, Launched, NewBranch, OUTBOX_MILLISECONDS,
+    Phase, RowState, Verdict,
 };
-
-/// Refuses what no member may ask for. Before it meets other batches, so that they do not fail with it.
-pub(super) fn check(batch: &[Commit]) -> Result<(), Error> {
-    batch.iter().try_for_each(check_member)
-}
-
-fn check_member(commit: &Commit) -> Result<(), Error> {
-    let key = &commit.key;
-    match &commit.change {
-        Change::Fork { children, window } => {
-            let named = (0..).zip(children).all(|(index, child)| {
-                child.branch == key.branch.child(commit.fence.seq + 1, index) && child.history.events == 0
-            });
-            if children.is_empty() || *window == 0 || !named {
-                return Err(corrupt(format_args!("the fork of '{}' is malformed", key.branch)));
-            }
-        }
-        Change::EndBranch { .. } if key.branch.is_root() => {
-            return Err(corrupt("the root does not end as a branch"));
-        }
-        Change::Finish(_) if !key.branch.is_root() => {
-            return Err(corrupt(format_args!("the execution does not end with '{}'", key.branch)));
-        }
-        Change::EndBranch { .. } | Change::Finish(_) | Change::Move(_) => {}
-    }
-    Ok(())
-}
 
 /// See [`Store::commit`](crate::ports::store::Store::commit). No execution grows past `history_events_max`.
 pub(super) async fn commit(
@@ -198,7 +171,7 @@ impl Batch {
             Change::Move(state) => self.move_row(commit, fence, *state, None),
             Change::Fork { children, window } => launched = self.fork(commit, fence, children, *window),
             Change::EndBranch { failed, last, last_inner } => {
-                self.move_row(commit, fence, at_rest(Phase::Ended), None);
+                self.move_row(commit, fence, RowState::at_rest(Phase::Ended), None);
                 (parent, launched) = self.end(&commit.key, *failed, last, last_inner)?;
             }
             Change::Finish(closing) => self.finish(commit.key.execution, closing),
@@ -219,7 +192,7 @@ impl Batch {
         let count = u32::try_from(children.len()).unwrap_or(u32::MAX);
         let first = window.min(count);
         let fork = Fork { children: count, launched: first, open: count, failed: None };
-        self.move_row(commit, fence, at_rest(Phase::Forked), Some(fork));
+        self.move_row(commit, fence, RowState::at_rest(Phase::Forked), Some(fork));
         let execution = commit.key.execution;
         let mut launched = Vec::new();
         for (index, child) in (0..count).zip(children) {
@@ -258,7 +231,7 @@ impl Batch {
         self.changed.insert(key.clone());
         if failed || fork.open == 0 {
             let due = self.now.plus_milliseconds(OUTBOX_MILLISECONDS);
-            row.state = RowState { due: Some(due), ..at_rest(Phase::Runnable) };
+            row.state = RowState { due: Some(due), ..RowState::at_rest(Phase::Runnable) };
             row.fence.stamp = Stamp::draw();
             row.moved_at = self.now;
             return Ok((Some((key, row.fence)), Vec::new()));
@@ -273,7 +246,8 @@ impl Batch {
 
     fn launch(&mut self, child: &BranchKey, after: &EventRef) -> Result<Launched, Error> {
         let queued = self.queued.remove(child);
-        let (_, body) = queued.ok_or_else(|| corrupt(format_args!("'{}' is not queued", child.branch)))?;
+        let (_, body) =
+            queued.ok_or_else(|| Error::corrupt(format_args!("'{}' is not queued", child.branch)))?;
         let cause = Some(after.clone());
         let mut row = Row { cause: cause.clone(), ..Row::new(child.clone(), Phase::Runnable, self.now) };
         // Nobody but its sibling's end knows of it, and that may have no delivery that comes back.
@@ -303,7 +277,7 @@ impl Batch {
         }
         history::append(connection, &self.history).await?;
         rows::put(connection, self.changed.iter().filter_map(|key| self.rows.get(key))).await?;
-        executions::put(connection, &self.executions).await?;
+        executions::put(connection, &self.executions, self.now).await?;
         rows::delete(connection, &self.gone).await
     }
 }
@@ -313,9 +287,7 @@ type Consequence = (Option<(BranchKey, Fence)>, Vec<Launched>);
 
 /// The parent that a member's end concerns.
 fn parent(commit: &Commit) -> Option<BranchKey> {
-    let Change::EndBranch { .. } = commit.change else { return None };
-    let place = commit.key.branch.place()?;
-    Some(BranchKey { execution: commit.key.execution, branch: place.parent })
+    commit.key.parent().filter(|_| matches!(commit.change, Change::EndBranch { .. }))
 }
 
 fn passes(row: &Row, commit: &Commit) -> bool {
@@ -330,8 +302,4 @@ fn fits(recorded: u64, commit: &Commit, max: u64) -> bool {
         Change::Finish(_) => after <= max,
         Change::Move(_) | Change::Fork { .. } | Change::EndBranch { .. } => after < max,
     }
-}
-
-fn at_rest(phase: Phase) -> RowState {
-    RowState { phase, wake: None, due: None, task: None }
 }

@@ -53,11 +53,16 @@ impl Link {
 
     /// Brings the schema up to date. Migrations only ever add to those before.
     pub(super) async fn migrate(&mut self) -> Result<(), Error> {
-        let tables = include_str!("../../../../schemas/sqlite/0001_tables.sql").into_sql_str();
-        let first = Migration::new(1, "tables".into(), MigrationType::Simple, tables, false);
-        let settings = include_str!("../../../../schemas/sqlite/0002_settings.sql").into_sql_str();
-        let second = Migration::new(2, "settings".into(), MigrationType::Simple, settings, false);
-        let migrator = Migrator::with_migrations(vec![first, second]);
+        let migrations = [
+            (1, "tables", include_str!("../../../../schemas/sqlite/0001_tables.sql")),
+            (2, "settings", include_str!("../../../../schemas/sqlite/0002_settings.sql")),
+            (3, "unannounced", include_str!("../../../../schemas/sqlite/0003_unannounced.sql")),
+            (4, "triggers", include_str!("../../../../schemas/sqlite/0004_triggers.sql")),
+        ];
+        let migrations = migrations.into_iter().map(|(number, name, sql)| {
+            Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        });
+        let migrator = Migrator::with_migrations(migrations.collect::<Vec<_>>());
         migrator.run_direct(None, &mut self.connection, false).await.map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error) => failure(error),
             other => Error::Corrupt(other.to_string()),

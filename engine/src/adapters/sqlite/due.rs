@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use sqlx::query;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 
 use super::failure::failure;
-use super::rows::{blob, branch_columns, bytes, decode_stored, last_history, load_with_bodies};
+use super::rows::{blob, branch_columns, decode_stored, last_history, load_with_bodies};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::rows::{in_places, readable};
 use crate::ports::store::{BranchKey, Claim, Claimed, Error, Phase, StoredBranch};
 
 /// See [`Store::claim_due`](crate::ports::store::Store::claim_due). The earliest come first.
@@ -33,7 +35,7 @@ pub(super) async fn claim(connection: &mut SqliteConnection, claim: Claim) -> Re
     let claim = claim.bind(moved_before.milliseconds());
     claim.execute(connection).await.map_err(failure)?;
     let more = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut rows = readable(&rows);
+    let mut rows: Vec<_> = rows.iter().filter_map(|row| readable(decode_stored(row))).collect();
     rows.retain(|row| row.state.phase != Phase::Runnable || row.moved_at < moved_before);
     for row in &mut rows {
         row.state.due = Some(again);
@@ -49,13 +51,7 @@ pub(super) async fn branches(
     connection: &mut SqliteConnection,
     keys: &[BranchKey],
 ) -> Result<Vec<Option<StoredBranch>>, Error> {
-    let mut branches = vec![None; keys.len()];
-    for (position, row, body) in load_with_bodies(connection, keys.iter()).await? {
-        if let Some(slot) = branches.get_mut(position) {
-            *slot = Some(row.stored(body));
-        }
-    }
-    Ok(branches)
+    Ok(in_places(load_with_bodies(connection, keys.iter()).await?, keys.len()))
 }
 
 /// See [`Store::live_branches`](crate::ports::store::Store::live_branches).
@@ -77,14 +73,8 @@ pub(super) async fn live(
         None => (Vec::new(), String::new()),
     };
     let live = query(LIVE).bind(execution).bind(branch).bind(i64::from(limit));
-    Ok(readable(&live.fetch_all(connection).await.map_err(failure)?))
-}
-
-/// The rows that can be read: one that cannot must not keep all others from going on.
-fn readable(rows: &[SqliteRow]) -> Vec<StoredBranch> {
-    let read =
-        |row| decode_stored(row).inspect_err(|error| tracing::error!(%error, "a branch is left aside"));
-    rows.iter().filter_map(|row| read(row).ok()).collect()
+    let found = live.fetch_all(connection).await.map_err(failure)?;
+    Ok(found.iter().filter_map(|row| readable(decode_stored(row))).collect())
 }
 
 /// See [`Store::body`](crate::ports::store::Store::body).
@@ -101,5 +91,5 @@ pub(super) async fn body(
         .fetch_optional(connection)
         .await
         .map_err(failure)?;
-    found.map(|row| bytes(&row, 0)).transpose()
+    found.map(|row| row.bytes(0)).transpose()
 }

@@ -3,41 +3,26 @@
 use std::collections::BTreeMap;
 
 use asl::data::timestamp::Timestamp;
+use bytes::Bytes;
 use sqlx::query;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::failure::{corrupt, failure};
+use super::failure::failure;
 use super::history::{Appended, append};
-use super::rows::{self, Range, Row, blob, hex, id, json, maybe_time, number, signed, text, time};
-use crate::ids::{ExecutionId, MachineId, RevisionId};
-use crate::ports::catalog::{Execution, ExecutionFilter, Page};
-use crate::ports::store::{
-    BranchKey, Closing, Error, ExecutionStatus, HistoryRow, Last, NewExecution, OnClose, Open, Phase, Started,
+use super::rows::{self, Range, Row, blob, hex, json};
+use super::unannounced;
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::executions::{
+    decode, decode_name_holder, execution_column_list, execution_columns, status_number,
 };
-
-/// How long after a commit that no delivery stands behind the scheduler looks after its row.
-pub(super) const OUTBOX_MILLISECONDS: i64 = 10_000;
-
-fn status_number(status: ExecutionStatus) -> u8 {
-    match status {
-        ExecutionStatus::Running => 0,
-        ExecutionStatus::Succeeded => 1,
-        ExecutionStatus::Failed => 2,
-        ExecutionStatus::TimedOut => 3,
-        ExecutionStatus::Aborted => 4,
-    }
-}
-
-fn status(number: u8) -> Result<ExecutionStatus, Error> {
-    Ok(match number {
-        0 => ExecutionStatus::Running,
-        1 => ExecutionStatus::Succeeded,
-        2 => ExecutionStatus::Failed,
-        3 => ExecutionStatus::TimedOut,
-        4 => ExecutionStatus::Aborted,
-        _ => return Err(corrupt(format_args!("{number} is no status"))),
-    })
-}
+use crate::adapters::sql::lists::{page, unreadable};
+use crate::adapters::sql::rows::signed;
+use crate::ids::ExecutionId;
+use crate::ports::catalog::{Ends, Execution, ExecutionFilter, Page, WithEnds};
+use crate::ports::store::{
+    BranchKey, Closing, Error, HistoryRow, Last, NewExecution, OUTBOX_MILLISECONDS, OnClose, Open, Phase,
+    Started,
+};
 
 /// See [`Store::start`](crate::ports::store::Store::start).
 pub(super) async fn start(
@@ -74,14 +59,7 @@ async fn name_holder(
         WHERE machine_name = ?1 AND name = ?2 AND machine = ?3";
     let holder = query(HOLDER).bind(execution.machine_name.clone()).bind(execution.name.clone());
     let found = holder.bind(blob(execution.machine.0)).fetch_optional(connection).await.map_err(failure)?;
-    let Some(row) = found else { return Ok(None) };
-    let hash: &[u8] = sqlx::Row::try_get(&row, 1).map_err(failure)?;
-    Ok(Some(Started::NameTaken {
-        id: ExecutionId(id(&row, 0)?),
-        input_hash: hash.try_into().map_err(corrupt)?,
-        status: status(number(&row, 2)?)?,
-        started_at: time(&row, 3)?,
-    }))
+    found.as_ref().map(decode_name_holder).transpose()
 }
 
 async fn insert(connection: &mut SqliteConnection, execution: &NewExecution) -> Result<(), Error> {
@@ -121,14 +99,16 @@ pub(super) async fn tallies(
         ON x.id = unhex(k.value) WHERE x.status = 0";
     let ids: Vec<_> = ids.map(|id| hex(id.0)).collect();
     let found = query(TALLIES).bind(json(&ids)?).fetch_all(connection).await.map_err(failure)?;
-    let decode = |row| Ok((ExecutionId(id(row, 0)?), Tally { events: number(row, 1)?, closing: None }));
-    found.iter().map(decode).collect()
+    let tally =
+        |row: &SqliteRow| Ok((ExecutionId(row.id(0)?), Tally { events: row.number(1)?, closing: None }));
+    found.iter().map(tally).collect()
 }
 
 /// Writes counts and closings.
 pub(super) async fn put(
     connection: &mut SqliteConnection,
     tallies: &BTreeMap<ExecutionId, Tally>,
+    now: Timestamp,
 ) -> Result<(), Error> {
     // Apart from the closings, so that a plain transition touches no index.
     const COUNT: &str = "
@@ -144,9 +124,11 @@ pub(super) async fn put(
     };
     let closings: Vec<_> = tallies.iter().filter_map(closing).collect();
     if !closings.is_empty() {
-        query(CLOSE).bind(json(&closings)?).execute(connection).await.map_err(failure)?;
+        query(CLOSE).bind(json(&closings)?).execute(&mut *connection).await.map_err(failure)?;
     }
-    Ok(())
+    let is_kept = |tally: &Tally| tally.closing.as_ref().is_some_and(|closing| closing.unannounced);
+    let kept: Vec<_> = tallies.iter().filter(|(_, tally)| is_kept(tally)).map(|(id, _)| *id).collect();
+    if kept.is_empty() { Ok(()) } else { unannounced::keep(connection, &kept, now).await }
 }
 
 /// See [`Store::close`](crate::ports::store::Store::close).
@@ -154,12 +136,14 @@ pub(super) async fn close(
     connection: &mut SqliteConnection,
     execution: ExecutionId,
     decide: OnClose,
+    now: Timestamp,
 ) -> Result<bool, Error> {
     let mut tallies = tallies(connection, std::iter::once(execution)).await?;
     let Some(tally) = tallies.get_mut(&execution) else { return Ok(false) };
     let key = BranchKey { execution, branch: asl::branch::BranchPath::root() };
     let found = rows::load_with_bodies(connection, std::iter::once(&key)).await?.pop();
-    let (_, root, body) = found.ok_or_else(|| corrupt(format_args!("running {execution} has no root")))?;
+    let (_, root, body) =
+        found.ok_or_else(|| Error::corrupt(format_args!("running {execution} has no root")))?;
     let Some(last) = decide(Open { root: root.stored(body), events: tally.events }) else {
         return Ok(false);
     };
@@ -171,7 +155,7 @@ pub(super) async fn close(
     }
     tally.closing = Some(closing);
     append(connection, &appended).await?;
-    put(connection, &tallies).await?;
+    put(connection, &tallies, now).await?;
     rows::delete(connection, &[Range::whole(execution)]).await?;
     Ok(true)
 }
@@ -186,34 +170,26 @@ pub(super) async fn overdue(
         SELECT id FROM executions WHERE status = 0 AND deadline <= ?1 ORDER BY deadline, id LIMIT ?2";
     let overdue = query(OVERDUE).bind(now.milliseconds()).bind(i64::from(limit));
     let found = overdue.fetch_all(connection).await.map_err(failure)?;
-    found.iter().map(|row| id(row, 0).map(ExecutionId)).collect()
+    found.iter().map(|row| row.id(0).map(ExecutionId)).collect()
 }
 
 /// How many run.
 pub(super) async fn running(connection: &mut SqliteConnection) -> Result<u64, Error> {
     let count = query("SELECT count(*) FROM executions WHERE status = 0");
-    number(&count.fetch_one(connection).await.map_err(failure)?, 0)
+    count.fetch_one(connection).await.map_err(failure)?.number(0)
 }
 
-/// The columns that [`decode`] reads.
-macro_rules! execution_columns {
-    () => {
-        "SELECT id, machine, machine_name, revision, name, status, started_at, stopped_at, error FROM executions "
-    };
-}
-
-fn decode(row: &SqliteRow) -> Result<Execution, Error> {
-    Ok(Execution {
-        id: ExecutionId(id(row, 0)?),
-        machine: MachineId(id(row, 1)?),
-        machine_name: text(row, 2)?,
-        revision: RevisionId(id(row, 3)?),
-        name: text(row, 4)?,
-        status: status(number(row, 5)?)?,
-        started_at: time(row, 6)?,
-        stopped_at: maybe_time(row, 7)?,
-        error: sqlx::Row::try_get(row, 8).map_err(failure)?,
-    })
+pub(super) async fn still_running(
+    connection: &mut SqliteConnection,
+    ids: &[ExecutionId],
+) -> Result<Vec<ExecutionId>, Error> {
+    let mut running = Vec::with_capacity(ids.len());
+    for id in ids {
+        let find = query("SELECT 1 FROM executions WHERE id = ?1 AND status = 0").bind(blob(id.0));
+        let found = find.fetch_optional(&mut *connection).await.map_err(failure)?;
+        running.extend(found.map(|_| *id));
+    }
+    Ok(running)
 }
 
 /// The execution with these names. A machine made again under its old name may have used a name again: the
@@ -225,7 +201,7 @@ pub(super) async fn by_name(
 ) -> Result<Option<Execution>, Error> {
     const BY_NAME: &str = concat!(
         execution_columns!(),
-        "WHERE machine_name = ?1 AND name = ?2 ORDER BY started_at DESC, id DESC LIMIT 1"
+        "WHERE x.machine_name = ?1 AND x.name = ?2 ORDER BY x.started_at DESC, x.id DESC LIMIT 1"
     );
     let find = query(BY_NAME).bind(machine_name.to_owned()).bind(name.to_owned());
     find.fetch_optional(connection).await.map_err(failure)?.as_ref().map(decode).transpose()
@@ -236,9 +212,36 @@ pub(super) async fn by_id(
     connection: &mut SqliteConnection,
     id: ExecutionId,
 ) -> Result<Option<Execution>, Error> {
-    const BY_ID: &str = concat!(execution_columns!(), "WHERE id = ?1");
+    const BY_ID: &str = concat!(execution_columns!(), "WHERE x.id = ?1");
     let found = query(BY_ID).bind(blob(id.0)).fetch_optional(connection).await.map_err(failure)?;
     found.as_ref().map(decode).transpose()
+}
+
+/// See [`Catalog::executions_with_ends`](crate::ports::catalog::Catalog::executions_with_ends).
+pub(super) async fn with_ends(
+    connection: &mut SqliteConnection,
+    ids: &[ExecutionId],
+) -> Result<Vec<Option<WithEnds>>, Error> {
+    const WITH_ENDS: &str = concat!(
+        "SELECT ",
+        execution_column_list!(),
+        ", f.body, CASE WHEN x.status <> 0 THEN l.body END, l.seq, k.key ",
+        "FROM json_each(?1) k CROSS JOIN executions x ON x.id = unhex(k.value) ",
+        "CROSS JOIN history f ON f.execution = x.id AND f.branch = 'r' AND f.seq = 0 ",
+        "CROSS JOIN history l ON l.execution = x.id AND l.branch = 'r' AND l.seq = (",
+        "SELECT max(h.seq) FROM history h WHERE h.execution = x.id AND h.branch = 'r')"
+    );
+    let wanted: Vec<_> = ids.iter().map(|id| hex(id.0)).collect();
+    let mut executions = vec![None; ids.len()];
+    let found = query(WITH_ENDS).bind(json(&wanted)?).fetch_all(connection).await.map_err(failure)?;
+    for row in &found {
+        let last: Option<Vec<u8>> = sqlx::Row::try_get(row, 10).map_err(failure)?;
+        let ends = Ends { first: row.bytes(9)?, last: last.map(Bytes::from) };
+        if let Some(slot) = executions.get_mut(row.number::<usize>(12)?) {
+            *slot = Some(WithEnds { execution: decode(row)?, ends, last_seq: row.number(11)? });
+        }
+    }
+    Ok(executions)
 }
 
 /// See [`Catalog::executions`](crate::ports::catalog::Catalog::executions). A page begins below an id, so
@@ -250,10 +253,10 @@ pub(super) async fn list(
     from: Option<&str>,
 ) -> Result<Page<Execution>, Error> {
     const ALL: &str =
-        concat!(execution_columns!(), "WHERE machine = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3");
+        concat!(execution_columns!(), "WHERE x.machine = ?1 AND x.id < ?2 ORDER BY x.id DESC LIMIT ?3");
     const WITH_STATUS: &str = concat!(
         execution_columns!(),
-        "WHERE machine = ?1 AND id < ?2 AND status = ?4 ORDER BY id DESC LIMIT ?3"
+        "WHERE x.machine = ?1 AND x.id < ?2 AND x.status = ?4 ORDER BY x.id DESC LIMIT ?3"
     );
     let below = match from {
         // Longer than any id with the same bytes, so above the highest.
@@ -270,18 +273,4 @@ pub(super) async fn list(
     let found = list.fetch_all(connection).await.map_err(failure)?;
     let items = found.iter().map(decode).collect::<Result<_, _>>()?;
     Ok(page(items, limit, |execution| execution.id.to_string()))
-}
-
-/// Cuts off the one item that was read to see whether there are more.
-pub(super) fn page<T>(mut items: Vec<T>, limit: u32, place: impl Fn(&T) -> String) -> Page<T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(place);
-    Page { items, next }
-}
-
-/// For a place in a list that no page of ours named.
-pub(super) fn unreadable(place: &str) -> Error {
-    corrupt(format_args!("'{place}' is no place in a list"))
 }

@@ -32,8 +32,3 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
 fn primary_code(error: &dyn DatabaseError) -> Option<i64> {
     error.code()?.parse::<i64>().ok().map(|code| code & 0xff)
 }
-
-/// For a value that no commit of ours writes.
-pub(super) fn corrupt(what: impl std::fmt::Display) -> Error {
-    Error::Corrupt(what.to_string())
-}

@@ -1,22 +1,21 @@
 //! Forks: how the children of a branch are gathered when all have ended, or when one has failed.
 
-use std::cmp::Ordering;
+use std::sync::Arc;
 
-use asl::branch::BranchPath;
 use asl::data::timestamp::Timestamp;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
-use std::sync::Arc;
 
 use super::commit::Batch;
-use super::failure::{corrupt, failure};
-use super::history::AllIds;
-use super::rows::{self, Fork, Range, Row, blob, branch_columns, bytes, decode_stored, last_history, path};
-use crate::ports::store::{
-    BranchKey, Change, Error, Failed, Fence, JOIN_BYTES_MAX, Joined, OnFailed, Phase, StoredBranch, Verdict,
-};
+use super::failure::failure;
+use super::history;
+use super::rows::{self, Range, Row, blob, branch_columns, decode_stored, last_history};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::forks::{Bodies, part};
+use crate::adapters::sql::rows::Fork;
+use crate::ports::store::{BranchKey, Error, Failed, Fence, Joined, OnFailed, StoredBranch, Verdict};
 
 /// See [`Store::joined`](crate::ports::store::Store::joined). Not for a fork with a failed child.
 pub(super) async fn joined(
@@ -40,9 +39,8 @@ async fn runnable_parent(
     asked: impl Fn(Fork) -> bool + Send,
 ) -> Result<Option<(Row, Bytes)>, Error> {
     let found = rows::load_with_bodies(connection, std::iter::once(key)).await?.pop();
-    let ready =
-        |row: &Row| row.fence == fence && row.state.phase == Phase::Runnable && row.fork.is_some_and(asked);
-    Ok(found.filter(|(_, row, _)| ready(row)).map(|(_, row, body)| (row, body)))
+    let found = found.filter(|(_, row, _)| row.is_runnable_parent(fence, asked));
+    Ok(found.map(|(_, row, body)| (row, body)))
 }
 
 /// The last bodies of the children of a fork, by index; `None` if they are too large together.
@@ -58,22 +56,14 @@ async fn bodies(
     );
     let (from, to) = key.branch.descendants();
     let children = query(BODIES).bind(blob(key.execution.0)).bind(from).bind(to);
-    let mut bodies = Vec::new();
-    let mut size = 0;
+    let mut bodies = Bodies::new(key, fork);
     let mut children = children.fetch(connection);
     while let Some(row) = children.try_next().await.map_err(failure)? {
-        let child = path(&row, 0)?;
-        let place = child.place().filter(|place| place.parent == key.branch && place.fork == fork);
-        let place = place.ok_or_else(|| corrupt(format_args!("'{child}' is left in a joined fork")))?;
-        let body = bytes(&row, 1)?;
-        size += body.len();
-        if size > JOIN_BYTES_MAX {
+        if !bodies.add(&row.path(0)?, row.bytes(1)?)? {
             return Ok(None);
         }
-        bodies.push((place.index, body));
     }
-    bodies.sort_by_key(|(index, _)| *index);
-    Ok(Some(bodies.into_iter().map(|(_, body)| body).collect()))
+    Ok(Some(bodies.in_order()))
 }
 
 /// See [`Store::fail_fork`](crate::ports::store::Store::fail_fork).
@@ -91,17 +81,11 @@ pub(super) async fn fail(
     let parent = row.stored(body);
     let events = rows::events_in(connection, &[Range::below(key)]).await?.iter().sum();
     let (child, aborted) = remains(connection, &parent).await?;
-    let ids = Arc::new(AllIds::load(connection, key.execution).await?);
+    let ids = Arc::new(history::all_ids(connection, key.execution).await?);
     let Some(commit) = decide(Failed { parent, child, aborted, events, ids }) else {
         return Ok(Verdict::Stale);
     };
-    let answers = matches!(commit.change, Change::Move(_) | Change::EndBranch { .. } | Change::Finish(_));
-    if commit.key != *key || !answers {
-        return Err(corrupt(format_args!(
-            "the failed fork of '{}' is answered by another commit",
-            key.branch
-        )));
-    }
+    commit.check_answers_failed_fork(key)?;
     let mut batch = Batch::load(connection, std::slice::from_ref(&commit), now).await?;
     batch.remove_below(key, events);
     let verdict = batch.apply(&commit)?;
@@ -125,35 +109,9 @@ async fn remains(
         "WHERE b.execution = ?1 AND b.branch >= ?2 AND b.branch < ?3",
         " AND (b.seq > 0 AND b.phase <> 5 OR b.branch = ?4)"
     );
-    let missing = || corrupt(format_args!("the failed child of '{}' is gone", parent.key.branch));
-    let failed = parent.failed_child.clone().ok_or_else(missing)?;
+    let failed = parent.failed_child.as_ref().map(ToString::to_string);
     let (from, to) = parent.key.branch.descendants();
     let remains = query(REMAINS).bind(blob(parent.key.execution.0)).bind(from).bind(to);
-    let found = remains.bind(failed.to_string()).fetch_all(connection).await.map_err(failure)?;
-    let mut aborted = found.iter().map(decode_stored).collect::<Result<Vec<_>, _>>()?;
-    let position = aborted.iter().position(|branch| branch.key.branch == failed).ok_or_else(missing)?;
-    let child = aborted.swap_remove(position);
-    aborted.sort_by(|left, right| path_order(&left.key.branch, &right.key.branch));
-    Ok((child, aborted))
-}
-
-/// Parents before children, and siblings by index, which is not the order of their texts.
-fn path_order(left: &BranchPath, right: &BranchPath) -> Ordering {
-    let numbers = |path: &BranchPath| {
-        path.as_str().split('.').filter_map(|part| part.parse::<u32>().ok()).collect::<Vec<_>>()
-    };
-    numbers(left).cmp(&numbers(right))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_in_the_order_of_their_numbers() {
-        let sorted = ["r", "r.2.0", "r.2.2", "r.2.2.1.0", "r.2.10", "r.10.0"];
-        let mut paths: Vec<BranchPath> = sorted.iter().rev().map(|path| path.parse().unwrap()).collect();
-        paths.sort_by(path_order);
-        assert_eq!(paths.iter().map(BranchPath::as_str).collect::<Vec<_>>(), sorted);
-    }
+    let found = remains.bind(failed).fetch_all(connection).await.map_err(failure)?;
+    part(parent, found.iter().map(decode_stored).collect::<Result<_, _>>()?)
 }

@@ -1,17 +1,18 @@
 //! History rows: appended by commits, read by pages.
 
-use std::collections::HashMap;
-
 use asl::branch::{BranchPath, EventRef};
 use bytes::Bytes;
 use sqlx::query;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failure::failure;
-use super::rows::{blob, bytes, hex, json, number, path, signed};
+use super::rows::{blob, hex, json};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::history::{AllIds, Ids, decode, window};
+use crate::adapters::sql::rows::signed;
 use crate::ids::ExecutionId;
 use crate::ports::catalog::{Ends, NumberedRow};
-use crate::ports::store::{Error, EventIds};
+use crate::ports::store::Error;
 
 /// Bodies that one statement takes. SQLite's values end at 1 GB; memory matters much earlier.
 const BODY_BYTES_PER_STATEMENT: usize = 8 << 20;
@@ -80,26 +81,10 @@ pub(super) async fn page(
         WHERE execution = ?1 AND events > 0 AND first_id <= ?3 AND first_id + events > ?2 AND first_id >= coalesce(
             (SELECT max(first_id) FROM history WHERE execution = ?1 AND events > 0 AND first_id <= ?2), 0)
         ORDER BY first_id DESC";
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
-    let reach = u64::from(limit - 1);
-    let (first, last, statement) = if reverse {
-        (from.saturating_sub(reach), from, REVERSE)
-    } else {
-        (from, from.saturating_add(reach), FORWARD)
-    };
-    let page = query(statement).bind(blob(id.0)).bind(signed(first)).bind(signed(last));
+    let Some(ids) = window(from, limit, reverse) else { return Ok(Vec::new()) };
+    let statement = if reverse { REVERSE } else { FORWARD };
+    let page = query(statement).bind(blob(id.0)).bind(signed(*ids.start())).bind(signed(*ids.end()));
     let rows = page.fetch_all(connection).await.map_err(failure)?;
-    let decode = |row| {
-        Ok(NumberedRow {
-            first_id: number(row, 0)?,
-            branch: path(row, 1)?,
-            seq: number(row, 2)?,
-            events: number(row, 3)?,
-            body: bytes(row, 4)?,
-        })
-    };
     rows.iter().map(decode).collect()
 }
 
@@ -107,7 +92,7 @@ pub(super) async fn page(
 pub(super) async fn recorded(connection: &mut SqliteConnection, id: ExecutionId) -> Result<u64, Error> {
     let count = query("SELECT events FROM executions WHERE id = ?1").bind(blob(id.0));
     let row = count.fetch_optional(connection).await.map_err(failure)?;
-    row.map_or(Ok(0), |row| number(&row, 0))
+    row.map_or(Ok(0), |row| row.number(0))
 }
 
 /// The ids of events, `None` where one is not recorded.
@@ -123,8 +108,8 @@ pub(super) async fn ids(
     let lookup = query(IDS).bind(blob(id.0)).bind(json(&wanted)?);
     let mut found = vec![None; events.len()];
     for row in lookup.fetch_all(connection).await.map_err(failure)? {
-        let position: usize = number(&row, 0)?;
-        let in_row = Numbers { first_id: number(&row, 1)?, events: number(&row, 2)? };
+        let position: usize = row.number(0)?;
+        let in_row = Ids { first: row.number(1)?, events: row.number(2)? };
         if let (Some(slot), Some(event)) = (found.get_mut(position), events.get(position)) {
             *slot = in_row.id(event.offset);
         }
@@ -142,46 +127,33 @@ pub(super) async fn ends(connection: &mut SqliteConnection, id: ExecutionId) -> 
         WHERE x.id = ?1";
     let row = query(ENDS).bind(blob(id.0)).fetch_optional(connection).await.map_err(failure)?;
     let Some(row) = row else { return Ok(None) };
-    let last: Option<Vec<u8>> = sqlx::Row::try_get(&row, 1).map_err(failure)?;
-    Ok(Some(Ends { first: bytes(&row, 0)?, last: last.map(Bytes::from) }))
+    Ok(Some(Ends { first: row.bytes(0)?, last: row.maybe_bytes(1)? }))
 }
 
-/// Ids of all events of an execution at one moment.
-#[derive(Debug)]
-pub(super) struct AllIds {
-    rows: HashMap<(BranchPath, u32), Numbers>,
-}
-
-/// The ids in one history row.
-#[derive(Debug, Clone, Copy)]
-struct Numbers {
-    first_id: u64,
-    events: u16,
-}
-
-impl Numbers {
-    fn id(self, offset: u16) -> Option<u64> {
-        (offset < self.events).then(|| self.first_id + u64::from(offset))
+/// See [`Store::first_bodies`](crate::ports::store::Store::first_bodies).
+pub(super) async fn first_bodies(
+    connection: &mut SqliteConnection,
+    executions: &[ExecutionId],
+) -> Result<Vec<Option<Bytes>>, Error> {
+    const FIRST: &str = "
+        SELECT k.key, h.body FROM json_each(?1) k CROSS JOIN history h
+        ON h.execution = unhex(k.value) AND h.branch = 'r' AND h.seq = 0";
+    let wanted: Vec<_> = executions.iter().map(|execution| hex(execution.0)).collect();
+    let mut bodies = vec![None; executions.len()];
+    for row in query(FIRST).bind(json(&wanted)?).fetch_all(connection).await.map_err(failure)? {
+        if let Some(slot) = bodies.get_mut(row.number::<usize>(0)?) {
+            *slot = Some(row.bytes(1)?);
+        }
     }
+    Ok(bodies)
 }
 
-impl AllIds {
-    /// Reads where each history row begins. All of them, because the question is asked in the middle of a
-    /// decision, which cannot wait for an answer; a fork fails rarely.
-    pub(super) async fn load(connection: &mut SqliteConnection, id: ExecutionId) -> Result<Self, Error> {
-        const ALL: &str =
-            "SELECT branch, seq, first_id, events FROM history WHERE execution = ?1 AND events > 0";
-        let found = query(ALL).bind(blob(id.0)).fetch_all(connection).await.map_err(failure)?;
-        let entry = |row| {
-            let numbers = Numbers { first_id: number(row, 2)?, events: number(row, 3)? };
-            Ok(((path(row, 0)?, number(row, 1)?), numbers))
-        };
-        Ok(AllIds { rows: found.iter().map(entry).collect::<Result<_, Error>>()? })
-    }
-}
-
-impl EventIds for AllIds {
-    fn id(&self, event: &EventRef) -> Option<u64> {
-        self.rows.get(&(event.branch.clone(), event.seq))?.id(event.offset)
-    }
+/// The ids of all events at this moment.
+pub(super) async fn all_ids(connection: &mut SqliteConnection, id: ExecutionId) -> Result<AllIds, Error> {
+    const ALL: &str = "SELECT branch, seq, first_id, events FROM history WHERE execution = ?1 AND events > 0";
+    let found = query(ALL).bind(blob(id.0)).fetch_all(connection).await.map_err(failure)?;
+    let entry = |row: &SqliteRow| {
+        Ok(((row.path(0)?, row.number(1)?), Ids { first: row.number(2)?, events: row.number(3)? }))
+    };
+    Ok(AllIds(found.iter().map(entry).collect::<Result<_, Error>>()?))
 }

@@ -1,68 +1,19 @@
 //! State machines, their revisions, and activities.
 
 use sqlx::query;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 
-use super::executions::{page, unreadable};
-use super::failure::{corrupt, failure};
-use super::rows::{blob, id, number, signed, text, time};
+use super::failure::failure;
+use super::rows::blob;
+use crate::adapters::sql::lists::{after, numbered_page};
+use crate::adapters::sql::machines::{
+    MACHINE_MADE, decode_activity, decode_machine, decode_revision, machine_columns, revision_columns,
+    type_name,
+};
+use crate::adapters::sql::rows::signed;
 use crate::ids::{MachineId, RevisionId};
-use crate::ports::catalog::{Activity, Created, Machine, Page, Revision, WorkflowType};
+use crate::ports::catalog::{Activity, Created, Machine, Page, Revision};
 use crate::ports::store::Error;
-
-/// The columns of a revision `r`, in the order [`decode_revision`] reads them.
-macro_rules! revision_columns {
-    () => {
-        "r.id, r.initial, r.definition, r.role_arn, r.settings, r.created_at"
-    };
-}
-/// The columns of a machine `m` behind those of its revision.
-macro_rules! machine_columns {
-    () => {
-        concat!(
-            "SELECT ",
-            revision_columns!(),
-            ", m.id, m.name, m.workflow_type, m.created_at, m.made",
-            " FROM machines m JOIN revisions r ON r.id = m.revision "
-        )
-    };
-}
-
-fn type_name(workflow_type: WorkflowType) -> &'static str {
-    match workflow_type {
-        WorkflowType::Standard => "STANDARD",
-        WorkflowType::Express => "EXPRESS",
-    }
-}
-
-fn workflow_type(name: &str) -> Result<WorkflowType, Error> {
-    match name {
-        "STANDARD" => Ok(WorkflowType::Standard),
-        "EXPRESS" => Ok(WorkflowType::Express),
-        other => Err(corrupt(format_args!("'{other}' is no workflow type"))),
-    }
-}
-
-fn decode_revision(row: &SqliteRow) -> Result<Revision, Error> {
-    Ok(Revision {
-        id: RevisionId(id(row, 0)?),
-        initial: number::<i64>(row, 1)? != 0,
-        definition: text(row, 2)?,
-        role_arn: text(row, 3)?,
-        settings: text(row, 4)?,
-        created_at: time(row, 5)?,
-    })
-}
-
-fn decode_machine(row: &SqliteRow) -> Result<Machine, Error> {
-    Ok(Machine {
-        id: MachineId(id(row, 6)?),
-        name: text(row, 7)?,
-        workflow_type: workflow_type(&text(row, 8)?)?,
-        created_at: time(row, 9)?,
-        revision: decode_revision(row)?,
-    })
-}
 
 pub(super) async fn create(
     connection: &mut SqliteConnection,
@@ -146,22 +97,7 @@ pub(super) async fn list(
     const LIST: &str = concat!(machine_columns!(), "WHERE m.made > ?1 ORDER BY m.made LIMIT ?2");
     let list = query(LIST).bind(after(from)?).bind(signed(u64::from(limit) + 1));
     let found = list.fetch_all(connection).await.map_err(failure)?;
-    let numbered = |row| Ok((number::<i64>(row, 10)?, decode_machine(row)?));
-    let items = found.iter().map(numbered).collect::<Result<Vec<_>, Error>>()?;
-    Ok(without_numbers(page(items, limit, |(made, _)| made.to_string())))
-}
-
-/// The number of the last item of the page before.
-fn after(from: Option<&str>) -> Result<i64, Error> {
-    from.map_or(Ok(0), |from| from.parse().map_err(|_| unreadable(from)))
-}
-
-fn without_numbers<T>(page: Page<(i64, T)>) -> Page<T> {
-    Page { items: page.items.into_iter().map(|(_, item)| item).collect(), next: page.next }
-}
-
-fn decode_activity(row: &SqliteRow) -> Result<Activity, Error> {
-    Ok(Activity { name: text(row, 0)?, created_at: time(row, 1)? })
+    numbered_page(&found, limit, MACHINE_MADE, decode_machine)
 }
 
 pub(super) async fn create_activity(
@@ -199,7 +135,5 @@ pub(super) async fn list_activities(
     const LIST: &str = "SELECT name, created_at, made FROM activities WHERE made > ?1 ORDER BY made LIMIT ?2";
     let list = query(LIST).bind(after(from)?).bind(signed(u64::from(limit) + 1));
     let found = list.fetch_all(connection).await.map_err(failure)?;
-    let numbered = |row| Ok((number::<i64>(row, 2)?, decode_activity(row)?));
-    let items = found.iter().map(numbered).collect::<Result<Vec<_>, Error>>()?;
-    Ok(without_numbers(page(items, limit, |(made, _)| made.to_string())))
+    numbered_page(&found, limit, 2, decode_activity)
 }

@@ -3,7 +3,7 @@
 //! Statements take any number of rows at once, as one JSON array of arrays: a round trip to the connection's
 //! thread costs more than a row.
 
-use asl::branch::{BranchPath, EventRef};
+use asl::branch::BranchPath;
 use asl::data::timestamp::Timestamp;
 use bytes::Bytes;
 use serde::Serialize;
@@ -11,35 +11,14 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, query};
 use uuid::Uuid;
 
-use super::failure::{corrupt, failure};
+use super::failure::failure;
+use crate::adapters::sql::rows::{BEHIND_ROW, phase_number};
+use crate::adapters::sql::{self, Columns};
 use crate::ids::{ExecutionId, Stamp};
 use crate::ports::store::{BranchKey, Error, Fence, Phase, RowState, StoredBranch};
 
-/// A branch row.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) key: BranchKey,
-    pub(super) fence: Fence,
-    pub(super) state: RowState,
-    pub(super) moved_at: Timestamp,
-    /// Recorded by this branch and by all that it joined.
-    pub(super) events: u64,
-    /// Its children, from its fork until its next transition.
-    pub(super) fork: Option<Fork>,
-    pub(super) cause: Option<EventRef>,
-}
-
-/// The children of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fork {
-    pub(super) children: u32,
-    /// How many have run or run; also the index of the next one to launch.
-    pub(super) launched: u32,
-    /// How many have not ended.
-    pub(super) open: u32,
-    /// Index of the first that failed.
-    pub(super) failed: Option<u32>,
-}
+/// A branch row, with the events recorded by the branch and by all that it joined.
+pub(super) type Row = sql::rows::Row<u64>;
 
 impl Row {
     /// A row of a branch that has made no transition.
@@ -47,28 +26,11 @@ impl Row {
         Row {
             key,
             fence: Fence { seq: 0, stamp: Stamp::draw() },
-            state: RowState { phase, wake: None, due: None, task: None },
+            state: RowState::at_rest(phase),
             moved_at: now,
             events: 0,
             fork: None,
             cause: None,
-        }
-    }
-
-    pub(super) fn failed_child(&self) -> Option<BranchPath> {
-        let index = self.fork?.failed?;
-        Some(self.key.branch.child(self.fence.seq, index))
-    }
-
-    pub(super) fn stored(self, body: Bytes) -> StoredBranch {
-        StoredBranch {
-            failed_child: self.failed_child(),
-            key: self.key,
-            fence: self.fence,
-            state: self.state,
-            moved_at: self.moved_at,
-            cause: self.cause,
-            body,
         }
     }
 }
@@ -77,8 +39,7 @@ impl Row {
 /// last history row `h` where that is asked for.
 macro_rules! branch_columns {
     () => {
-        "b.execution, b.branch, b.seq, b.stamp, b.phase, b.moved_at, b.wake, b.due, b.task, b.events, \
-         b.children, b.launched, b.open, b.failed, b.cause"
+        concat!($crate::adapters::sql::rows::row_columns!(), ", b.events")
     };
 }
 /// Joins to a branch row `b` its last history row `h`.
@@ -90,49 +51,31 @@ macro_rules! last_history {
 pub(super) use {branch_columns, last_history};
 
 /// Column of the body, after [`branch_columns`].
-const BODY: usize = 15;
+const BODY: usize = BEHIND_ROW + 1;
 
-/// Reads a number that must be there.
-pub(super) fn number<T: TryFrom<i64>>(row: &SqliteRow, column: usize) -> Result<T, Error> {
-    let value: i64 = row.try_get(column).map_err(failure)?;
-    T::try_from(value).map_err(|_| corrupt(format_args!("column {column}: {value} is out of range")))
-}
+impl Columns for SqliteRow {
+    type Error = Error;
 
-/// Reads a number or nothing.
-pub(super) fn maybe_number<T: TryFrom<i64>>(row: &SqliteRow, column: usize) -> Result<Option<T>, Error> {
-    let Some(value) = row.try_get::<Option<i64>, _>(column).map_err(failure)? else { return Ok(None) };
-    let number = T::try_from(value);
-    number.map(Some).map_err(|_| corrupt(format_args!("column {column}: {value} is out of range")))
-}
+    fn maybe_integer(&self, column: usize) -> Result<Option<i64>, Error> {
+        self.try_get(column).map_err(failure)
+    }
 
-pub(super) fn time(row: &SqliteRow, column: usize) -> Result<Timestamp, Error> {
-    number::<i64>(row, column).map(Timestamp::from_milliseconds)
-}
+    fn maybe_text(&self, column: usize) -> Result<Option<&str>, Error> {
+        self.try_get(column).map_err(failure)
+    }
 
-pub(super) fn maybe_time(row: &SqliteRow, column: usize) -> Result<Option<Timestamp>, Error> {
-    Ok(maybe_number::<i64>(row, column)?.map(Timestamp::from_milliseconds))
-}
+    fn maybe_bytes(&self, column: usize) -> Result<Option<Bytes>, Error> {
+        Ok(self.try_get::<Option<Vec<u8>>, _>(column).map_err(failure)?.map(Bytes::from))
+    }
 
-pub(super) fn id(row: &SqliteRow, column: usize) -> Result<Uuid, Error> {
-    let bytes: &[u8] = row.try_get(column).map_err(failure)?;
-    Uuid::from_slice(bytes).map_err(corrupt)
-}
+    fn flag(&self, column: usize) -> Result<bool, Error> {
+        Ok(self.number::<i64>(column)? != 0)
+    }
 
-pub(super) fn bytes(row: &SqliteRow, column: usize) -> Result<Bytes, Error> {
-    row.try_get::<Vec<u8>, _>(column).map(Bytes::from).map_err(failure)
-}
-
-pub(super) fn text(row: &SqliteRow, column: usize) -> Result<String, Error> {
-    row.try_get(column).map_err(failure)
-}
-
-pub(super) fn path(row: &SqliteRow, column: usize) -> Result<BranchPath, Error> {
-    row.try_get::<&str, _>(column).map_err(failure)?.parse().map_err(corrupt)
-}
-
-/// A number as the database counts. No count comes near the end of its range.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+    fn id(&self, column: usize) -> Result<Uuid, Error> {
+        let bytes: &[u8] = self.try_get(column).map_err(failure)?;
+        Uuid::from_slice(bytes).map_err(Error::corrupt)
+    }
 }
 
 pub(super) fn blob(id: Uuid) -> Vec<u8> {
@@ -145,65 +88,17 @@ pub(super) fn hex(id: Uuid) -> String {
 
 /// Rows as a statement takes them.
 pub(super) fn json<T: Serialize>(rows: &[T]) -> Result<String, Error> {
-    serde_json::to_string(rows).map_err(corrupt)
-}
-
-fn phase_number(phase: Phase) -> u8 {
-    match phase {
-        Phase::Runnable => 0,
-        Phase::Sleeping => 1,
-        Phase::Dispatched => 2,
-        Phase::Forked => 3,
-        Phase::Queued => 4,
-        Phase::Ended => 5,
-    }
-}
-
-fn phase(number: u8) -> Result<Phase, Error> {
-    Ok(match number {
-        0 => Phase::Runnable,
-        1 => Phase::Sleeping,
-        2 => Phase::Dispatched,
-        3 => Phase::Forked,
-        4 => Phase::Queued,
-        5 => Phase::Ended,
-        _ => return Err(corrupt(format_args!("{number} is no phase"))),
-    })
+    serde_json::to_string(rows).map_err(Error::corrupt)
 }
 
 /// Reads [`branch_columns`].
 pub(super) fn decode(row: &SqliteRow) -> Result<Row, Error> {
-    let key = BranchKey { execution: ExecutionId(id(row, 0)?), branch: path(row, 1)? };
-    let state = RowState {
-        phase: phase(number(row, 4)?)?,
-        wake: maybe_time(row, 6)?,
-        due: maybe_time(row, 7)?,
-        task: maybe_number(row, 8)?,
-    };
-    let fork = match maybe_number(row, 10)? {
-        Some(children) => Some(Fork {
-            children,
-            launched: number(row, 11)?,
-            open: number(row, 12)?,
-            failed: maybe_number(row, 13)?,
-        }),
-        None => None,
-    };
-    let cause: Option<&str> = row.try_get(14).map_err(failure)?;
-    Ok(Row {
-        key,
-        fence: Fence { seq: number(row, 2)?, stamp: Stamp(number(row, 3)?) },
-        state,
-        moved_at: time(row, 5)?,
-        events: number(row, 9)?,
-        fork,
-        cause: cause.map(str::parse).transpose().map_err(corrupt)?,
-    })
+    sql::rows::decode(row, row.number(BEHIND_ROW)?)
 }
 
 /// Reads [`branch_columns`] and the body after them.
 pub(super) fn decode_stored(row: &SqliteRow) -> Result<StoredBranch, Error> {
-    Ok(decode(row)?.stored(bytes(row, BODY)?))
+    Ok(decode(row)?.stored(row.bytes(BODY)?))
 }
 
 /// The rows among `keys` that exist.
@@ -234,7 +129,7 @@ pub(super) async fn load_with_bodies(
         last_history!()
     );
     let found = query(LOAD).bind(json_keys(keys)?).fetch_all(connection).await.map_err(failure)?;
-    found.iter().map(|row| Ok((number(row, BODY + 1)?, decode(row)?, bytes(row, BODY)?))).collect()
+    found.iter().map(|row| Ok((row.number(BODY + 1)?, decode(row)?, row.bytes(BODY)?))).collect()
 }
 
 fn json_keys<'a>(keys: impl Iterator<Item = &'a BranchKey>) -> Result<String, Error> {
@@ -335,5 +230,5 @@ pub(super) async fn events_in(
         return Ok(Vec::new());
     }
     let sums = query(SUM).bind(json(ranges)?).fetch_all(connection).await.map_err(failure)?;
-    sums.iter().map(|row| number(row, 0)).collect()
+    sums.iter().map(|row| row.number(0)).collect()
 }

@@ -56,6 +56,11 @@ impl Action {
         ACTIONS.iter().find(|(known, ..)| *known == name).map(|(_, action, _)| *action)
     }
 
+    /// Its name, as `X-Amz-Target` has it.
+    pub fn name(self) -> &'static str {
+        ACTIONS.iter().find(|(_, action, _)| *action == self).map_or("unknown", |(name, ..)| name)
+    }
+
     /// What its request may hold.
     pub fn members(self) -> &'static [Member] {
         ACTIONS.iter().find(|(_, action, _)| *action == self).map_or(&[], |(.., members)| members)

@@ -1,10 +1,20 @@
 //! What a process waits for, as `/readyz` and the log tell it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::api::health::{Missing, Readiness};
 use crate::cli::composition::supervision::Standing;
 use crate::ports::broker::{Broker, Health};
+use crate::ports::store::Store;
+
+/// How often the database is asked whether it is there.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// A database that does not answer within this time is away.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is known about the outside, at any moment.
 pub struct Conditions {
@@ -27,6 +37,23 @@ impl Conditions {
     /// Why the database cannot be used; `None` if it can.
     pub fn database(&self, missing: Option<Missing>) {
         *lock(&self.database) = missing;
+    }
+
+    /// Asks whether the database is there, until told to stop. Nothing waits for the answer.
+    pub async fn watch_database(&self, store: &dyn Store, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(ASK_EVERY) => {}
+            }
+            let reason = match timeout(ANSWER_WITHIN, store.now()).await {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some(format!("it does not answer within {} s", ANSWER_WITHIN.as_secs())),
+            };
+            // Those who use it have told the log.
+            self.database(reason.map(|reason| Missing { what: "database", reason }));
+        }
     }
 
     /// The services cannot begin yet.

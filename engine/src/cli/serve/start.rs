@@ -5,9 +5,7 @@
 //! declare a queue again changes nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::readiness::Conditions;
@@ -15,21 +13,12 @@ use super::upkeep;
 use crate::api::CoreCell;
 use crate::api::health::Missing;
 use crate::cli::composition::supervision::BackOff;
-use crate::cli::composition::{self, Parts, Timers, Work, random_key};
+use crate::cli::composition::trigger_files::{self, Watch};
+use crate::cli::composition::{self, Parts, Timers, Work};
 use crate::cli::outside::Outside;
 use crate::config::{Config, Role};
-use crate::ports::store::{self, Store};
+use crate::ports::store;
 use crate::services::Core;
-
-/// How often the database is asked whether it is there.
-const ASK_EVERY: Duration = Duration::from_secs(2);
-/// A database that does not answer within this time is away.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
-/// The setting that holds the width of the families of queues, in decimal digits.
-const QUEUES: &str = "queues";
-/// The setting that holds the key of task tokens.
-const TOKEN_KEY: &str = "task_token_key";
 
 /// What a start needs.
 pub struct Start {
@@ -42,48 +31,37 @@ pub struct Start {
     pub stop: CancellationToken,
 }
 
-/// What all processes of a deployment share, from the database.
-pub struct Shared {
-    /// Signs task tokens.
-    pub token_key: [u8; 32],
-    /// The width of the families of queues.
-    pub queues: u16,
-}
-
 impl Start {
     /// Ends when the process is told to stop.
     pub async fn run(self) {
-        let Some(shared) = self.reach_database().await else { return };
-        let Some((core, timers)) = self.assemble(shared) else { return };
-        self.spawn(keep_time(self.outside.clone(), self.stop.clone()));
-        self.spawn(watch_database(self.outside.store(), self.conditions.clone(), self.stop.clone()));
-        if self.config.server.roles.has(Role::Engine) {
-            let days = self.config.store.retention_days;
-            self.spawn(upkeep::run(self.outside.clone(), days, self.stop.clone()));
-        }
+        let Some(parts) = self.reach_database().await else { return };
+        let Some((core, timers)) = self.assemble(parts) else { return };
+        self.attend_database();
         if self.declare(&core).await {
             self.work.begin(&core, &self.config.server.roles, timers);
+            if let (true, Some(directory)) =
+                (self.config.server.roles.has(Role::Triggers), self.config.triggers.directory.clone())
+            {
+                let files = trigger_files::follow(core.clone(), directory, Watch::AtStart, self.stop.clone());
+                self.work.spawn(files);
+            }
             // Only now: what the API publishes needs its queues.
             let _ = self.core.set(core);
             self.conditions.begun();
         }
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.work.spawn(task);
-    }
-
     /// `None`: told to stop.
-    async fn reach_database(&self) -> Option<Shared> {
+    async fn reach_database(&self) -> Option<Parts> {
         let (mut back_off, mut told) = (BackOff::default(), None);
         loop {
             let missing = match self.prepare_database().await {
-                Ok(shared) => {
+                Ok(parts) => {
                     self.conditions.database(None);
                     if told.is_some() {
                         tracing::info!("the database is there");
                     }
-                    return Some(shared);
+                    return Some(parts);
                 }
                 Err(missing) => missing,
             };
@@ -98,7 +76,7 @@ impl Start {
         }
     }
 
-    async fn prepare_database(&self) -> Result<Shared, Missing> {
+    async fn prepare_database(&self) -> Result<Parts, Missing> {
         let away = |error: store::Error| Missing { what: "database", reason: error.to_string() };
         if self.config.store.migrate_at_start {
             let applied = self.outside.migrate().await.map_err(away)?;
@@ -113,19 +91,11 @@ impl Start {
             }
             self.outside.prepare_partitions().await.map_err(away)?;
         }
-        read_settings(&self.config, self.outside.store().as_ref()).await.map_err(away)
+        self.outside.parts(&self.config).await.map_err(away)
     }
 
     /// `None`: it can never be done.
-    fn assemble(&self, shared: Shared) -> Option<(Arc<Core>, Timers)> {
-        let parts = Parts {
-            store: self.outside.store(),
-            catalog: self.outside.catalog(),
-            broker: self.outside.broker(),
-            clock: self.outside.clock(),
-            token_key: shared.token_key,
-            queues: shared.queues,
-        };
+    fn assemble(&self, parts: Parts) -> Option<(Arc<Core>, Timers)> {
         match composition::assemble(&self.config, parts, self.stop.clone()) {
             Ok(assembled) => Some(assembled),
             Err(error) => {
@@ -133,6 +103,18 @@ impl Start {
                 self.conditions.cannot_begin(format!("failed to start: {error}"));
                 None
             }
+        }
+    }
+
+    /// What goes on beside the services: the clock, the eye on the database, and what it needs every hour.
+    fn attend_database(&self) {
+        let (outside, stop) = (self.outside.clone(), self.stop.clone());
+        self.work.spawn(async move { outside.keep_time(stop).await });
+        let (conditions, store, stop) = (self.conditions.clone(), self.outside.store(), self.stop.clone());
+        self.work.spawn(async move { conditions.watch_database(store.as_ref(), stop).await });
+        if self.config.server.roles.has(Role::Engine) {
+            let days = self.config.store.retention_days;
+            self.work.spawn(upkeep::run(self.outside.clone(), days, self.stop.clone()));
         }
     }
 
@@ -150,68 +132,5 @@ impl Start {
             }
         }
         true
-    }
-}
-
-fn read_key(kept: Vec<u8>) -> Result<[u8; 32], store::Error> {
-    let wrong =
-        |kept: Vec<u8>| store::Error::Corrupt(format!("{TOKEN_KEY} has {} bytes, not 32", kept.len()));
-    kept.try_into().map_err(wrong)
-}
-
-fn read_queues(kept: &[u8]) -> Result<u16, store::Error> {
-    let number =
-        std::str::from_utf8(kept).ok().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
-    number.ok_or_else(|| store::Error::Corrupt(format!("{QUEUES} is no number of queues")))
-}
-
-async fn keep_time(outside: Outside, stop: CancellationToken) {
-    outside.keep_time(stop).await;
-}
-
-/// Asks whether the database is there, for `/readyz`. Nothing waits for the answer.
-async fn watch_database(store: Arc<dyn Store>, conditions: Arc<Conditions>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(ASK_EVERY) => {}
-        }
-        let reason = match timeout(ANSWER_WITHIN, store.now()).await {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("it does not answer within {} s", ANSWER_WITHIN.as_secs())),
-        };
-        // Those who use it have told the log.
-        conditions.database(reason.map(|reason| Missing { what: "database", reason }));
-    }
-}
-
-/// What all processes of a deployment share; made by whoever comes first.
-pub async fn read_settings(config: &Config, store: &dyn Store) -> Result<Shared, store::Error> {
-    let token_key = match &config.tasks.token_key {
-        Some(key) => key.0,
-        None => read_key(store.setting(TOKEN_KEY, &random_key()).await?)?,
-    };
-    let wanted = config.broker.queues.get();
-    let kept = store.setting(QUEUES, wanted.to_string().as_bytes()).await?;
-    let queues = read_queues(&kept)?;
-    if queues != wanted {
-        tracing::info!("the deployment's families of queues are {queues} wide, not {wanted} as configured");
-    }
-    Ok(Shared { token_key, queues })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_of_a_deployment_are_read_or_refused() {
-        assert_eq!(read_queues(b"12").unwrap(), 12);
-        for wrong in [&b""[..], b"0", b"-1", b"70000", b"\xff"] {
-            assert!(read_queues(wrong).is_err());
-        }
-        assert_eq!(read_key(vec![1; 32]).unwrap(), [1; 32]);
-        assert!(read_key(vec![1; 31]).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use asl::branch::{BranchEnd, BranchPath};
 
 use crate::messages::{ExpressResult, encode};
-use crate::ports::broker::{Delivery, Publication, Queue};
+use crate::ports::broker::{Publication, Queue};
 
 /// Answers to be sent.
 #[derive(Default)]
@@ -20,9 +20,22 @@ pub(super) struct Answers {
 type Ends = (String, Vec<(BranchPath, BranchEnd)>);
 
 impl Answers {
-    /// The answer to a delivery, if anybody waits for one.
-    pub(super) fn add(&mut self, delivery: Delivery, result: ExpressResult) {
-        let Delivery { id, reply_to: Some(queue), correlation_id, .. } = delivery else { return };
+    pub(super) fn join(&mut self, other: Answers) {
+        for (place, (id, ends)) in other.ends {
+            self.ends.entry(place).or_insert_with(|| (id, Vec::new())).1.extend(ends);
+        }
+        self.others.extend(other.others);
+    }
+
+    /// The answer to the message with this id, if anybody waits for one.
+    pub(super) fn add(
+        &mut self,
+        id: String,
+        reply_to: Option<Queue>,
+        correlation_id: Option<String>,
+        result: ExpressResult,
+    ) {
+        let Some(queue) = reply_to else { return };
         match result {
             ExpressResult::Branch(path, end) => {
                 let (_, ends) = self.ends.entry((queue, correlation_id)).or_insert_with(|| (id, Vec::new()));

@@ -12,14 +12,17 @@ use asl::branch::{
 use asl::data::Failure;
 use asl::data::failure::names;
 use asl::data::timestamp::Timestamp;
+use asl::definition::WorkflowType;
 
 use super::replies::Expected;
 use super::turn::Turn;
 use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode};
+use crate::metrics::states::transition;
 use crate::ports::broker::{Delivery, Publication, Published, Queue};
 use crate::services::Unavailable;
 use crate::services::advance::random_tick;
 use crate::services::functions::{Reply, request_of};
+use crate::services::transitions::InState;
 
 /// Children of one fork that are out at a time where the definition says nothing.
 const WINDOW: u32 = 100;
@@ -45,6 +48,13 @@ impl Held {
     }
 }
 
+/// Whether what a turn asks for is on its way.
+enum Sent {
+    Out,
+    /// It may be, and must not be sent again.
+    InDoubt,
+}
+
 /// What came for a task that is out.
 enum Came {
     Beat,
@@ -65,7 +75,9 @@ impl Turn {
         let id = message.id();
         let core = self.core.clone();
         let mut expected = core.replies.expect(id.clone());
-        self.send_task(&message).await?;
+        if let Sent::InDoubt = self.send_task(&message).await? {
+            return Ok(Held::Lost);
+        }
         crate::crash_point!("express-asked");
         loop {
             let until = self.task_deadline();
@@ -92,22 +104,36 @@ impl Turn {
     }
 
     /// To the workers of its function, or, where there are none, to its connector.
-    async fn send_task(&self, message: &TaskMessage) -> Result<(), Unavailable> {
+    async fn send_task(&self, message: &TaskMessage) -> Result<Sent, Unavailable> {
         let reply_to = Queue::reply(&self.core.engine);
         let left = self.core.milliseconds_until(self.task_deadline());
         let expires = Some(Duration::from_millis(left.max(1)));
         if let Some(publication) = self.core.function_request(message, reply_to.clone()) {
             let publication = Publication { expires, ..publication };
             loop {
-                match self.core.broker.publish(vec![publication.clone()]).await?.first() {
+                let published = self.core.broker.publish(vec![publication.clone()]).await;
+                if published.is_err() && self.message.synchronous {
+                    return Ok(Sent::InDoubt);
+                }
+                match published?.first() {
+                    Some(Published::InDoubt) if self.message.synchronous => return Ok(Sent::InDoubt),
                     Some(Published::InDoubt) => {}
                     Some(Published::Returned) => break,
-                    Some(Published::Confirmed) | None => return Ok(()),
+                    Some(Published::Confirmed) | None => return Ok(Sent::Out),
                 }
             }
         }
         let publication = self.core.connector_request(message, reply_to);
-        self.core.publish(vec![Publication { expires, ..publication }]).await
+        self.ask(vec![Publication { expires, ..publication }]).await
+    }
+
+    /// What the turn asks for; of a synchronous execution at most once.
+    async fn ask(&self, publications: Vec<Publication>) -> Result<Sent, Unavailable> {
+        if !self.message.synchronous {
+            return self.core.publish(publications).await.map(|()| Sent::Out);
+        }
+        let lost = self.core.publish_once(publications).await;
+        Ok(if lost.is_empty() { Sent::Out } else { Sent::InDoubt })
     }
 
     fn task_deadline(&self) -> Timestamp {
@@ -191,12 +217,19 @@ impl Turn {
         while self.core.clock.now() < self.message.deadline {
             let tick = random_tick(self.core.clock.now());
             let entered = Event::Enter { after: None };
+            let is_shown = self.core.announces.transitions;
+            let state = is_shown.then(|| InState::of(&self.compiled, child)).flatten();
             let moved = catch_unwind(AssertUnwindSafe(|| child.apply(&run, entered, &tick)));
             let moved = moved
                 .map_err(|_| Unavailable::Definition("the interpreter failed on this event".to_owned()))?;
             let effects = moved.map_err(|_stale| {
                 Unavailable::Definition("a child does not wait for its beginning".to_owned())
             })?;
+            transition(WorkflowType::Express, &effects.history);
+            if is_shown {
+                let (seq, history) = (child.seq, &effects.history);
+                self.core.show_express_child(&self.message, path, seq, state.as_ref(), history);
+            }
             let end = effects.effects.into_iter().find_map(|effect| match effect {
                 Effect::EndBranch(end) => Some(end),
                 Effect::Continue
@@ -221,7 +254,10 @@ impl Turn {
         let size = fork.children.len();
         let mut waiting: VecDeque<(u32, Branch)> = (0..).zip(fork.children).collect();
         let window = usize::try_from(fork.window.min(WINDOW)).unwrap_or(1).min(size);
-        self.send_children(&mut waiting, window, &id).await?;
+        let mut out = self.room(window, 0);
+        if let Sent::InDoubt = self.send_children(&mut waiting, out, &id).await? {
+            return Ok(Held::Lost);
+        }
         let (mut outputs, mut came) = (BTreeMap::new(), Vec::new());
         loop {
             let left = Duration::from_millis(self.core.milliseconds_until(self.message.deadline));
@@ -230,10 +266,9 @@ impl Turn {
             if taken.unwrap_or(0) == 0 {
                 return Ok(Held::TimedOut);
             }
-            let mut room = 0;
             for delivery in came.drain(..) {
                 match self.gather(&mut outputs, size, &delivery) {
-                    ControlFlow::Continue(more) => room += more,
+                    ControlFlow::Continue(ended) => out = out.saturating_sub(ended),
                     ControlFlow::Break(held) => {
                         if !held.is_join() {
                             self.fork_is_over(&expected, seq);
@@ -242,11 +277,22 @@ impl Turn {
                     }
                 }
             }
-            self.send_children(&mut waiting, room, &id).await?;
+            let room = self.room(window, out);
+            out += room.min(waiting.len());
+            if let Sent::InDoubt = self.send_children(&mut waiting, room, &id).await? {
+                self.fork_is_over(&expected, seq);
+                return Ok(Held::Lost);
+            }
         }
     }
 
-    /// Takes what a message says of children that have ended: how many places are free, or how the fork ends.
+    /// Children that may be sent beside those that are out.
+    fn room(&self, window: usize, out: usize) -> usize {
+        let window = if self.core.held_bytes.is_over_budget() { window.min(1) } else { window };
+        window.saturating_sub(out)
+    }
+
+    /// Takes what a message says of children that have ended: how many they are, or how the fork ends.
     fn gather(
         &self,
         outputs: &mut BTreeMap<u32, serde_json::Value>,
@@ -266,7 +312,7 @@ impl Turn {
             }
             Ok(ExpressResult::Succeeded(_) | ExpressResult::TimedOut) | Err(_) => Vec::new(),
         };
-        let mut room = 0;
+        let mut ended = 0;
         for (path, end) in ends {
             let Some(place) = path.place() else { continue };
             match end.result {
@@ -276,7 +322,7 @@ impl Turn {
                 }
                 // A copy of a child may end twice; the map keeps one.
                 BranchResult::Succeeded(output) => {
-                    room += usize::from(outputs.insert(place.index, output).is_none());
+                    ended += usize::from(outputs.insert(place.index, output).is_none());
                 }
             }
             if outputs.len() == size {
@@ -285,7 +331,7 @@ impl Turn {
                 return ControlFlow::Break(Held::Event(Box::new(event)));
             }
         }
-        ControlFlow::Continue(room)
+        ControlFlow::Continue(ended)
     }
 
     /// What is left of the children is dropped, unless a copy of this fork waits for them here.
@@ -300,9 +346,9 @@ impl Turn {
         waiting: &mut VecDeque<(u32, Branch)>,
         count: usize,
         correlation_id: &str,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<Sent, Unavailable> {
         if count == 0 || waiting.is_empty() {
-            return Ok(());
+            return Ok(Sent::Out);
         }
         let mut publications = Vec::with_capacity(count);
         let expires = Some(Duration::from_millis(self.core.milliseconds_until(self.message.deadline)));
@@ -324,7 +370,7 @@ impl Turn {
                 ..publication
             });
         }
-        self.core.publish(publications).await
+        self.ask(publications).await
     }
 }
 

@@ -1,34 +1,90 @@
 //! Starting Express executions, with and without waiting for their end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use asl::branch::BranchPath;
+use asl::branch::{BranchPath, Event};
+use asl::definition::WorkflowType;
+use bytes::Bytes;
 
+use super::leaving::{Leaving, Left};
+use super::turn::Turn;
+use super::{Step, holds};
 use crate::messages::{Express, ExpressResult, decode};
+use crate::metrics::executions;
 use crate::names::check as check_name;
-use crate::ports::broker::{self, Family, Publication, Published, Queue};
+use crate::ports::broker::{self, Delivery, DeliveryTag, Family, Headers, Publication, Published, Queue};
 use crate::services::executions::{StartError, StartRequest, StartedExecution, SyncEnd, SyncOutcome};
-use crate::services::{Core, Unavailable};
+use crate::services::programs::Compiled;
+use crate::services::{Core, Unavailable, observed};
 
 /// Express executions last 5 minutes at most (AWS quota).
 const EXPRESS_SECONDS_MAX: u32 = 300;
 /// How long the number of waiting messages is taken for true.
 const COUNT_AGAIN: Duration = Duration::from_secs(1);
 
+fn started(message: &Express) -> StartedExecution {
+    let id = message.execution.id;
+    StartedExecution { id, arn: message.arn.clone(), started_at: message.execution.started_at }
+}
+
+/// The delivery of a message that was never sent: nobody waits for its end.
+fn nobodys() -> Delivery {
+    Delivery {
+        tag: DeliveryTag(0),
+        id: String::new(),
+        body: Bytes::new(),
+        reply_to: None,
+        correlation_id: None,
+        headers: Headers::new(),
+        redeliveries: 0,
+        routing_key: String::new(),
+    }
+}
+
 impl Core {
     /// Starts an Express execution without waiting for its end.
     pub(in crate::services) async fn start_express(
         &self,
-        request: StartRequest,
+        request: &StartRequest,
     ) -> Result<StartedExecution, StartError> {
-        let (message, publication) = self.begin_express(&request, false).await?;
+        let (message, compiled) = self.begin_express(request, false).await?;
+        let publication = self.express_publication(&compiled.program, &message);
         self.publish(vec![publication]).await?;
-        Ok(StartedExecution { arn: message.arn, started_at: message.execution.started_at })
+        executions::started(&message.execution.machine_name, WorkflowType::Express);
+        Ok(started(&message))
+    }
+
+    /// Starts an Express execution for a delivery that is settled once all that it leaves behind is with the
+    /// broker. A first state that needs no answer is worked at once: the delivery stands for the message that
+    /// would have brought it here.
+    pub(in crate::services) async fn begin_express_here(
+        self: &Arc<Self>,
+        request: &StartRequest,
+        leaving: &mut Leaving,
+    ) -> Result<StartedExecution, StartError> {
+        let begun = self.begin_express(request, false).await;
+        observed::refused(&request.machine, &begun);
+        let (message, compiled) = begun?;
+        executions::started(&message.execution.machine_name, WorkflowType::Express);
+        let answer = started(&message);
+        if !holds(&compiled.program, &message) {
+            let turn = Turn::new(self.clone(), compiled.clone(), nobodys(), message.clone());
+            if let Ok(Step::Leave(left)) = turn.begin(Event::Enter { after: None }) {
+                leaving.add(left);
+                return Ok(answer);
+            }
+        }
+        leaving.add(Left::Next(Box::new(self.express_publication(&compiled.program, &message))));
+        Ok(answer)
     }
 
     /// Runs an Express execution and waits for its end.
     pub async fn start_sync_execution(&self, request: StartRequest) -> Result<SyncOutcome, StartError> {
-        let (message, publication) = self.begin_express(&request, true).await?;
+        let begun = self.begin_express(&request, true).await;
+        observed::refused(&request.machine, &begun);
+        let (message, compiled) = begun?;
+        let publication = self.express_publication(&compiled.program, &message);
         let (arn, name) = (message.arn, message.execution.name);
         let (started_at, deadline) = (message.execution.started_at, message.deadline);
         let id = message.execution.id.to_string();
@@ -37,7 +93,9 @@ impl Core {
         let publication = Publication { reply_to, correlation_id: Some(id), ..publication };
         // Published again, it might run twice.
         match self.broker.publish(vec![publication]).await?.first() {
-            Some(Published::Confirmed) | None => {}
+            Some(Published::Confirmed) | None => {
+                executions::started(&request.machine.name, WorkflowType::Express);
+            }
             Some(Published::InDoubt | Published::Returned) => {
                 return Err(StartError::Unavailable(Unavailable::Broker(broker::Error::Unavailable(
                     "it is not known whether the execution was started; start it again".to_owned(),
@@ -66,12 +124,12 @@ impl Core {
         &self,
         request: &StartRequest,
         synchronous: bool,
-    ) -> Result<(Express, Publication), StartError> {
+    ) -> Result<(Express, Arc<Compiled>), StartError> {
         request.name.as_deref().map_or(Ok(()), check_name).map_err(StartError::Name)?;
         self.admit()?;
         self.admit_express().await?;
         let compiled = self.programs.get(self.catalog.as_ref(), request.machine.revision.id).await?;
-        let (header, value, _) = self.begin(request, &compiled);
+        let (header, value, started) = self.begin(request, &compiled);
         let seconds =
             compiled.program.timeout_seconds.unwrap_or(EXPRESS_SECONDS_MAX).min(EXPRESS_SECONDS_MAX);
         let message = Express {
@@ -83,8 +141,10 @@ impl Core {
             timer: false,
             synchronous,
         };
-        let publication = self.express_publication(&compiled.program, &message);
-        Ok((message, publication))
+        if self.announces.transitions {
+            self.show_express(&message, None, &[started]);
+        }
+        Ok((message, compiled))
     }
 
     /// Nobody is let in while too many messages wait for engines.

@@ -5,15 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asl::branch::{BranchEnd, Effect, Event, Fork, Outcome, Run, TaskRequest, Waiting};
+use asl::data::Failure;
 use asl::data::timestamp::Timestamp;
+use asl::definition::WorkflowType;
+use asl::history::{EventKind, HistoryEvent};
 use asl::limits::Limits;
 
 use super::Step;
 use super::held::Held;
+use super::leaving::Left;
 use crate::messages::{Express, ExpressResult};
+use crate::metrics::executions::Ended;
 use crate::ports::broker::{Delivery, Publication};
 use crate::services::advance::random_tick;
+use crate::services::observed::{self, Before};
 use crate::services::programs::Compiled;
+use crate::services::transitions::InState;
 use crate::services::{Core, Unavailable};
 
 /// A delivery and the branch that it moves.
@@ -28,16 +35,6 @@ pub(super) struct Turn {
 pub(super) enum Hold {
     Task(TaskRequest),
     Fork(Fork),
-}
-
-/// What a turn leaves behind.
-pub(super) enum Left {
-    /// Nothing: somebody else goes on, or nobody.
-    Nothing,
-    /// The branch's next message.
-    Next(Box<Publication>),
-    /// The answer to its delivery.
-    Answer(Delivery, Box<ExpressResult>),
 }
 
 impl Turn {
@@ -86,21 +83,20 @@ impl Turn {
     }
 
     /// Gets what the turn asks for, and goes on until it is over.
-    pub(super) async fn go_on(self, mut hold: Hold) -> Result<(), Unavailable> {
+    pub(super) async fn go_on(self, mut hold: Hold) -> Result<Left, Unavailable> {
         let mut turn = self;
         loop {
             let held = match hold {
                 Hold::Task(request) => turn.hold_task(request).await?,
                 Hold::Fork(fork) => turn.hold_fork(fork).await?,
             };
-            let core = turn.core.clone();
             let step = match held {
                 Held::Event(event) => turn.step(*event)?,
                 Held::TimedOut => Step::Leave(turn.time_out()),
-                Held::Lost => Step::Leave(Left::Answer(turn.delivery, Box::new(ExpressResult::Lost))),
+                Held::Lost => Step::Leave(turn.lose()),
             };
             match step {
-                Step::Leave(left) => return core.leave(left).await,
+                Step::Leave(left) => return Ok(left),
                 Step::Hold(next, asked) => (turn, hold) = (*next, *asked),
             }
         }
@@ -122,18 +118,22 @@ impl Turn {
         let mut facts = self.core.facts(&self.message.execution, &self.compiled);
         facts.id.clone_from(&self.message.arn);
         let limits = self.limits();
-        let run = Run {
-            program: &self.compiled.program,
-            execution: &facts,
-            limits: &limits,
-            path: &self.message.path,
-        };
-        let tick = random_tick(self.core.clock.now());
-        let value = &mut self.message.value;
+        let is_shown = self.core.announces.transitions;
+        let state = is_shown.then(|| InState::of(&self.compiled, &self.message.value)).flatten();
+        let Turn { core, compiled, message: Express { execution, path, value, .. }, .. } = self;
+        let run = Run { program: &compiled.program, execution: &facts, limits: &limits, path };
+        let tick = random_tick(core.clock.now());
+        let before = Before::of(execution, path, value, &event, compiled, tick.now);
         let applied = catch_unwind(AssertUnwindSafe(|| value.apply(&run, event, &tick)));
         let moved = applied
             .map_err(|_| Unavailable::Definition("the interpreter failed on this event".to_owned()))?;
-        Ok(moved.ok().map(|moved| moved.effects))
+        let Ok(moved) = moved else { return Ok(None) };
+        let request = moved.effects.iter().find_map(Effect::task);
+        before.stands(WorkflowType::Express, execution, &moved.history, request);
+        if is_shown {
+            self.core.show_express(&self.message, state.as_ref(), &moved.history);
+        }
+        Ok(Some(moved.effects))
     }
 
     /// No history is kept, so it has no limit.
@@ -150,22 +150,46 @@ impl Turn {
             Duration::from_millis(core.milliseconds_until(until))
         });
         let publication = core.express_publication(&compiled.program, &message);
-        Left::Next(Box::new(Publication {
+        let publication = Box::new(Publication {
             reply_to: delivery.reply_to,
             correlation_id: delivery.correlation_id,
             delay,
             ..publication
-        }))
+        });
+        if message.synchronous { Left::NextOnce(publication) } else { Left::Next(publication) }
     }
 
     fn time_out(self) -> Left {
         self.core.cancel(format!("{}/", self.message.execution.id));
         if self.message.path.is_root() {
+            self.ended(Ended::TimedOut);
             tracing::info!(arn = %self.message.arn, "Express execution timed out");
+            self.show_time_out();
             return Left::Answer(self.delivery, Box::new(ExpressResult::TimedOut));
         }
         // The root ends by its own deadline; nobody waits for this branch.
         Left::Nothing
+    }
+
+    /// A part of a synchronous execution was lost, and with it the execution.
+    fn lose(self) -> Left {
+        if self.message.path.is_root() {
+            self.ended(Ended::Failed);
+        }
+        Left::Answer(self.delivery, Box::new(ExpressResult::Lost))
+    }
+
+    /// The execution ended, and no transition says so.
+    fn ended(&self, how: Ended) {
+        observed::ended(&self.message.execution, WorkflowType::Express, how, self.core.clock.now());
+    }
+
+    fn show_time_out(&self) {
+        if self.core.announces.transitions {
+            let kind = EventKind::ExecutionTimedOut(Failure::timeout());
+            let event = HistoryEvent { at: self.core.clock.now(), previous: None, kind };
+            self.core.show_express(&self.message, None, &[event]);
+        }
     }
 
     fn finish(self, outcome: Outcome) -> Left {

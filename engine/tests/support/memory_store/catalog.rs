@@ -5,10 +5,11 @@ use async_trait::async_trait;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
 use engine::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
+    WithEnds,
 };
-use engine::ports::store::Error;
+use engine::ports::store::{Error, ExecutionStatus};
 
-use super::{BranchPath, MemoryStore};
+use super::{BranchPath, MemoryStore, Record};
 
 /// The first `limit` items, and the name of the last of them if there are more.
 fn page<T>(mut items: Vec<(String, T)>, limit: u32) -> Page<T> {
@@ -109,6 +110,17 @@ impl Catalog for MemoryStore {
         Ok(self.state().executions.get(&id).map(|record| record.execution.clone()))
     }
 
+    async fn still_running(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
+        let state = self.state();
+        let runs = |id: &&ExecutionId| {
+            state
+                .executions
+                .get(*id)
+                .is_some_and(|record| record.execution.status == ExecutionStatus::Running)
+        };
+        Ok(ids.iter().filter(runs).copied().collect())
+    }
+
     async fn ends(&self, id: ExecutionId) -> Result<Option<Ends>, Error> {
         let state = self.state();
         let Some(record) = state.executions.get(&id) else { return Ok(None) };
@@ -118,6 +130,20 @@ impl Catalog for MemoryStore {
         let Some(first) = bodies.next() else { return Ok(None) };
         let last = bodies.next_back().unwrap_or_else(|| first.clone());
         Ok(Some(Ends { first, last: (!record.runs()).then_some(last) }))
+    }
+
+    async fn executions_with_ends(&self, ids: &[ExecutionId]) -> Result<Vec<Option<WithEnds>>, Error> {
+        let mut found = Vec::new();
+        for id in ids {
+            let last_seq = self.state().executions.get(id).map(Record::last_seq);
+            let read = (self.execution_by_id(*id).await?, self.ends(*id).await?, last_seq);
+            let (Some(execution), Some(ends), Some(last_seq)) = read else {
+                found.push(None);
+                continue;
+            };
+            found.push(Some(WithEnds { execution, ends, last_seq }));
+        }
+        Ok(found)
     }
 
     async fn executions(

@@ -3,27 +3,11 @@
 use asl::branch::{EventRef, Place};
 use asl::data::timestamp::Timestamp;
 use engine::ports::store::{
-    BranchKey, Change, Commit, Error, Fence, HistoryRow, Launched, NewBranch, Phase, RowState, Verdict,
+    BranchKey, Change, Commit, Fence, HistoryRow, Launched, NewBranch, OUTBOX_MILLISECONDS, Phase, RowState,
+    Verdict,
 };
 
-use super::{Fork, OUTBOX_SECONDS, Record, Row, Stamps, State, at_rest};
-
-/// Refuses what no member may ask for.
-pub(super) fn check(commit: &Commit) -> Result<(), Error> {
-    let branch = &commit.key.branch;
-    let sound = match &commit.change {
-        Change::Move(_) => true,
-        Change::Fork { children, window } => {
-            let named = (0..).zip(children).all(|(index, child)| {
-                child.branch == branch.child(commit.fence.seq + 1, index) && child.history.events == 0
-            });
-            named && !children.is_empty() && *window > 0
-        }
-        Change::EndBranch { .. } => !branch.is_root(),
-        Change::Finish(_) => branch.is_root(),
-    };
-    if sound { Ok(()) } else { Err(Error::Corrupt(format!("the change of '{branch}' is malformed"))) }
-}
+use super::{Fork, Record, Row, Stamps, State};
 
 /// The last place in the history is kept for the event that ends the execution.
 fn fits(recorded: u64, commit: &Commit, max: u64) -> bool {
@@ -64,8 +48,8 @@ impl Record {
         self.append(branch.clone(), fence.seq, history);
         let state = match &change {
             Change::Move(state) => *state,
-            Change::Fork { .. } => at_rest(Phase::Forked),
-            Change::EndBranch { .. } | Change::Finish(_) => at_rest(Phase::Ended),
+            Change::Fork { .. } => RowState::at_rest(Phase::Forked),
+            Change::EndBranch { .. } | Change::Finish(_) => RowState::at_rest(Phase::Ended),
         };
         let path = branch.clone();
         let row = Row { path, fence, state, moved_at: now, events, fork: None, cause: None };
@@ -92,7 +76,7 @@ impl Record {
                     }
                 }
             }
-            Change::Finish(closing) => self.close(closing),
+            Change::Finish(closing) => self.close(closing, now),
         }
         Verdict::Done { fence, launched, parent }
     }
@@ -137,8 +121,8 @@ impl Record {
         row.cause = Some(last);
         if failed || fork.open == 0 {
             fork.failed = failed.then_some(child.index);
-            let due = Some(now.plus_seconds(OUTBOX_SECONDS));
-            row.state = RowState { due, ..at_rest(Phase::Runnable) };
+            let due = Some(now.plus_milliseconds(OUTBOX_MILLISECONDS));
+            row.state = RowState { due, ..RowState::at_rest(Phase::Runnable) };
             row.fence.stamp = stamps.draw();
             row.moved_at = now;
             return End::Wakes(row.fence);
@@ -161,7 +145,7 @@ impl Record {
     ) -> Launched {
         let branch = ended.parent.child(ended.fork, index);
         let mut row = Row::new(branch.clone(), Phase::Runnable, stamps.draw(), now);
-        row.state.due = Some(now.plus_seconds(OUTBOX_SECONDS));
+        row.state.due = Some(now.plus_milliseconds(OUTBOX_MILLISECONDS));
         row.cause = Some(after.clone());
         let (fence, body) = (row.fence, self.body(&row));
         self.branches.insert(branch.to_string(), row);

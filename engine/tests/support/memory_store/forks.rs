@@ -8,7 +8,7 @@ use engine::ports::store::{
     BranchKey, Error, EventIds, Failed, Fence, JOIN_BYTES_MAX, Joined, OnFailed, Phase, StoredBranch, Verdict,
 };
 
-use super::{Fork, Record, State, commits};
+use super::{Fork, Record, State};
 
 /// The ids of all events of an execution at one moment.
 #[derive(Debug)]
@@ -89,13 +89,8 @@ impl State {
         let Some(commit) = decide(Failed { parent, child, aborted, events, ids }) else {
             return Ok(Verdict::Stale);
         };
-        commits::check(&commit)?;
-        if commit.key != *key {
-            return Err(Error::Corrupt(format!(
-                "the failed fork of '{}' is answered by another",
-                key.branch
-            )));
-        }
+        commit.check_answers_failed_fork(key)?;
+        commit.check()?;
         if commit.fence != fence {
             return Ok(Verdict::Stale);
         }

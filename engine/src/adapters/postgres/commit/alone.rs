@@ -9,6 +9,7 @@ use super::{ends, finishes, forks, moves};
 use crate::adapters::postgres::failure::Fault;
 use crate::adapters::postgres::history;
 use crate::adapters::postgres::rows::{self, Id, Row, branch_columns};
+use crate::adapters::sql::Columns as _;
 use crate::ids::ExecutionId;
 use crate::ports::store::{BranchKey, Change, Commit, Verdict};
 
@@ -113,7 +114,7 @@ async fn remove(
             return Ok(removed);
         }
         for row in &pass {
-            removed.push((rows::decode(row)?, rows::number(row, rows::BODY)?));
+            removed.push((rows::decode(row)?, row.number(rows::BODY)?));
         }
     }
 }

@@ -13,23 +13,17 @@ use std::collections::BTreeMap;
 use asl::branch::EventRef;
 use asl::data::timestamp::Timestamp;
 use bytes::Bytes;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::query;
 
 use super::moves;
 use super::statement::{Member, Terms, now, refusals};
-use crate::adapters::postgres::executions::OUTBOX_MILLISECONDS;
 use crate::adapters::postgres::failure::{Fault, corrupt};
-use crate::adapters::postgres::rows::{
-    self, Id, Row, branch_columns, bytes, key_arrays, narrow, number, phase_number, signed,
-};
+use crate::adapters::postgres::rows::{self, Id, Row, branch_columns, key_arrays, narrow};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::rows::{Fork, phase_number, signed};
 use crate::ids::Stamp;
-use crate::ports::store::{BranchKey, Change, Fence, Launched, Phase, Verdict};
-
-/// The parent that a member's end concerns.
-pub(super) fn parent_of(key: &BranchKey) -> Option<BranchKey> {
-    Some(BranchKey { execution: key.execution, branch: key.branch.place()?.parent })
-}
+use crate::ports::store::{BranchKey, Change, Fence, Launched, OUTBOX_MILLISECONDS, Phase, Verdict};
 
 /// Within a transaction: ends the children that pass, and does what that does to their forks.
 pub(super) async fn apply(
@@ -99,7 +93,7 @@ impl Forks {
             " ORDER BY b.execution, b.branch DESC FOR UPDATE OF b"
         );
         let ended = members.iter().zip(stands).filter(|(_, stands)| stands.is_some());
-        let mut parents: Vec<_> = ended.filter_map(|(member, _)| parent_of(&member.commit.key)).collect();
+        let mut parents: Vec<_> = ended.filter_map(|(member, _)| member.commit.key.parent()).collect();
         parents.sort();
         parents.dedup();
         let mut rows = BTreeMap::new();
@@ -123,7 +117,7 @@ impl Forks {
     fn consequence(&mut self, place: usize, member: &Member<'_>, events: u64) -> Option<Consequence> {
         let Change::EndBranch { failed, last, last_inner } = &member.commit.change else { return None };
         let at = member.commit.key.branch.place()?;
-        let key = parent_of(&member.commit.key)?;
+        let key = member.commit.key.parent()?;
         let row = self.rows.get_mut(&Reverse(key.clone()))?;
         // A parent that is runnable already, as a sibling failed, takes no more notice.
         let fork =
@@ -131,7 +125,7 @@ impl Forks {
         fork.open = fork.open.saturating_sub(1);
         fork.failed = failed.then_some(at.index);
         row.cause = Some(last.clone());
-        row.below += events;
+        row.events.below += events;
         *self.changed.entry(key.clone()).or_default() += events;
         if *failed || fork.open == 0 {
             row.state.phase = Phase::Runnable;
@@ -145,7 +139,7 @@ impl Forks {
         fork.launched += 1;
         let fence = Fence { seq: 0, stamp: Stamp::draw() };
         let key = BranchKey { branch: branch.clone(), ..key };
-        let before = row.recorded + row.below;
+        let before = row.events.recorded + row.events.below;
         self.siblings.push(Sibling { place, key, stamp: fence.stamp, after: last_inner.clone(), before });
         Some((None, vec![Launched { branch, fence, after: Some(last_inner.clone()), body: Bytes::new() }]))
     }
@@ -180,7 +174,7 @@ impl Forks {
             .iter()
             .filter_map(|(key, below)| Some((self.rows.get(&Reverse(key.clone()))?, *below)))
             .collect();
-        let fork = |of: fn(rows::Fork) -> Option<u32>| {
+        let fork = |of: fn(Fork) -> Option<u32>| {
             parents.iter().map(|(row, _)| row.fork.and_then(of).map(narrow)).collect::<Vec<_>>()
         };
         let (executions, branches) = key_arrays(parents.iter().map(|(row, _)| &row.key));
@@ -213,10 +207,10 @@ impl Forks {
         if found.len() != siblings.len() {
             return Err(corrupt("a sibling to be launched is not queued"));
         }
-        let body = |row| {
+        let body = |row: &PgRow| {
             let sibling =
-                siblings.get(number::<usize>(row, 0)?).ok_or_else(|| corrupt("a sibling is unknown"))?;
-            Ok((sibling.place, bytes(row, 1)?))
+                siblings.get(row.number::<usize>(0)?).ok_or_else(|| corrupt("a sibling is unknown"))?;
+            Ok((sibling.place, row.bytes(1)?))
         };
         found.iter().map(body).collect()
     }

@@ -10,9 +10,10 @@ use super::statement::{
     Member, Passed, Terms, appended, bind, clock, member_arrays, member_columns, passed_columns, passes, run,
     who_passed,
 };
-use crate::adapters::postgres::executions::{status_number, without_nul};
+use crate::adapters::postgres::executions::without_nul;
 use crate::adapters::postgres::failure::Fault;
-use crate::ports::store::{Change, Closing};
+use crate::adapters::sql::executions::status_number;
+use crate::ports::store::{Change, Closing, OUTBOX_MILLISECONDS};
 
 /// Deletes the roots of the members that pass, appends their history and closes their executions.
 pub(in crate::adapters::postgres) async fn apply(
@@ -24,24 +25,27 @@ pub(in crate::adapters::postgres) async fn apply(
         clock!(),
         "passed AS (DELETE FROM branches b USING ",
         member_arrays!(),
-        ", $13::smallint[], $14::bigint[], $15::text[]) AS i(",
+        ", $13::smallint[], $14::bigint[], $15::text[], $16::boolean[]) AS i(",
         member_columns!(),
-        ", status, at, error), clock c WHERE ",
+        ", status, at, error, unannounced), clock c WHERE ",
         passes!(),
         "AND NOT EXISTS (SELECT FROM branches d WHERE d.execution = i.execution AND d.branch > i.branch) ",
         "RETURNING ",
         passed_columns!(),
-        ", i.status, i.at, i.error), ",
+        ", i.status, i.at, i.error, i.unannounced), ",
         appended!(),
         ", closed AS (UPDATE executions x SET status = p.status, stopped_at = p.at, error = p.error ",
-        "FROM passed p WHERE x.id = p.execution)",
+        "FROM passed p WHERE x.id = p.execution), kept AS (INSERT INTO unannounced (execution, due) ",
+        "SELECT p.execution, c.ms + $17::bigint FROM passed p, clock c WHERE p.unannounced ON CONFLICT DO NOTHING)",
         who_passed!()
     );
     let closings: Vec<_> = members.iter().filter_map(|member| closing(&member.commit.change)).collect();
     let statement = bind(FINISH, members, terms, room(terms))
         .bind(closings.iter().map(|closing| status_number(closing.status)).collect::<Vec<_>>())
         .bind(closings.iter().map(|closing| closing.at).map(Timestamp::milliseconds).collect::<Vec<_>>())
-        .bind(closings.iter().map(|closing| closing.error.as_deref().map(without_nul)).collect::<Vec<_>>());
+        .bind(closings.iter().map(|closing| closing.error.as_deref().map(without_nul)).collect::<Vec<_>>())
+        .bind(closings.iter().map(|closing| closing.unannounced).collect::<Vec<_>>())
+        .bind(OUTBOX_MILLISECONDS);
     run(connection, statement, members.len()).await
 }
 

@@ -7,7 +7,8 @@ use super::statement::{
     who_passed,
 };
 use crate::adapters::postgres::failure::Fault;
-use crate::adapters::postgres::rows::{narrow, phase_number};
+use crate::adapters::postgres::rows::narrow;
+use crate::adapters::sql::rows::phase_number;
 use crate::ids::Stamp;
 use crate::ports::store::{Change, Fence, Launched, NewBranch, Phase};
 

@@ -13,7 +13,6 @@ use futures::future::BoxFuture;
 use sqlx::postgres::PgConnection;
 use tokio::sync::oneshot;
 
-use super::ends::parent_of;
 use super::{Kind, run};
 use crate::adapters::postgres::clock::DatabaseClock;
 use crate::adapters::postgres::connection::{Connections, answered};
@@ -141,7 +140,7 @@ impl Lanes {
             Batch::Starts(starts) => self.settle_members(starts, executions::run_starts).await,
             Batch::Commits(kind, commits) => {
                 let forks: Vec<_> = match kind {
-                    Kind::End => commits.iter().filter_map(|waiting| parent_of(&waiting.item.key)).collect(),
+                    Kind::End => commits.iter().filter_map(|waiting| waiting.item.key.parent()).collect(),
                     Kind::Move | Kind::Fork | Kind::Finish | Kind::Alone => Vec::new(),
                 };
                 let max = self.history_events_max;
@@ -362,7 +361,7 @@ fn take_starts(lane: &mut VecDeque<WaitingStart>) -> Option<Batch> {
 
 impl Ends {
     fn push(&mut self, waiting: WaitingCommit) {
-        let Some(fork) = parent_of(&waiting.item.key) else { return };
+        let Some(fork) = waiting.item.key.parent() else { return };
         let line = self.waiting.entry(fork.clone()).or_default();
         if line.is_empty() && !self.busy.contains(&fork) {
             self.ready.push_back(fork);

@@ -8,7 +8,8 @@ use super::statement::{
     who_passed,
 };
 use crate::adapters::postgres::failure::Fault;
-use crate::adapters::postgres::rows::{narrow, phase_number};
+use crate::adapters::postgres::rows::narrow;
+use crate::adapters::sql::rows::phase_number;
 use crate::ports::store::{Change, Phase, RowState};
 
 /// Moves the rows of the members that pass, and appends their history.
@@ -49,11 +50,7 @@ pub(in crate::adapters::postgres) async fn apply(
 fn state(change: &Change) -> RowState {
     match change {
         Change::Move(state) => *state,
-        Change::Fork { .. } => at_rest(Phase::Forked),
-        Change::EndBranch { .. } | Change::Finish(_) => at_rest(Phase::Ended),
+        Change::Fork { .. } => RowState::at_rest(Phase::Forked),
+        Change::EndBranch { .. } | Change::Finish(_) => RowState::at_rest(Phase::Ended),
     }
-}
-
-fn at_rest(phase: Phase) -> RowState {
-    RowState { phase, wake: None, due: None, task: None }
 }

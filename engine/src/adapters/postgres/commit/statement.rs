@@ -18,7 +18,9 @@ use sqlx::query::Query;
 use sqlx::{Row as _, query};
 
 use crate::adapters::postgres::failure::Fault;
-use crate::adapters::postgres::rows::{Id, maybe_number, maybe_time, narrow, number, signed, time};
+use crate::adapters::postgres::rows::{Id, key_arrays, narrow};
+use crate::adapters::sql::Columns as _;
+use crate::adapters::sql::rows::signed;
 use crate::ids::Stamp;
 use crate::ports::store::{Commit, Fence, Verdict};
 
@@ -171,7 +173,7 @@ pub(super) async fn run(
             *stand = Some(u64::try_from(events).unwrap_or_default());
         }
     }
-    Ok(Passed { stands, now: time(&row, 2)? })
+    Ok(Passed { stands, now: row.time(2)? })
 }
 
 /// Why a member did not pass.
@@ -205,15 +207,15 @@ pub(super) async fn refusals(
         " JOIN branches b ON b.execution = k.execution AND b.branch = k.branch"
     );
     let keys = members.iter().map(|member| &member.commit.key);
-    let (executions, branches) = crate::adapters::postgres::rows::key_arrays(keys);
+    let (executions, branches) = key_arrays(keys);
     let found = query(FIND).bind(executions).bind(branches).fetch_all(connection).await?;
     let mut rows = HashMap::new();
     for row in &found {
-        let fence = Fence { seq: number(row, 1)?, stamp: Stamp(number(row, 2)?) };
-        let recorded: u64 = maybe_number(row, 4)?.unwrap_or_default();
+        let fence = Fence { seq: row.number(1)?, stamp: Stamp(row.number(2)?) };
+        let recorded: u64 = row.maybe_number(4)?.unwrap_or_default();
         rows.insert(
-            number::<usize>(row, 0)?.saturating_sub(1),
-            (fence, maybe_time(row, 3)?, recorded, time(row, 5)?),
+            row.number::<usize>(0)?.saturating_sub(1),
+            (fence, row.maybe_time(3)?, recorded, row.time(5)?),
         );
     }
     let refusal = |(place, member): (usize, &Member<'_>)| {

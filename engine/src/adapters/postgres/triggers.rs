@@ -1,0 +1,159 @@
+//! Triggers.
+
+use asl::data::timestamp::Timestamp;
+use async_trait::async_trait;
+use sqlx::postgres::PgConnection;
+use sqlx::query;
+
+use super::failure::Fault;
+use super::rows::Id;
+use super::{PostgresStore, ask};
+use crate::adapters::sql::triggers::{decode, number, trigger_columns};
+use crate::ids::TriggerId;
+use crate::ports::store::Error;
+use crate::ports::triggers::{KeptTrigger, Replacement, TRIGGERS_MAX, Triggers};
+
+fn milliseconds(at: Option<Timestamp>) -> Option<i64> {
+    at.map(|at| at.milliseconds())
+}
+
+async fn create(connection: &mut PgConnection, trigger: KeptTrigger) -> Result<Option<KeptTrigger>, Fault> {
+    const INSERT: &str = "
+        INSERT INTO triggers (id, name, origin, definition, paused, revision, created_at, next_tick)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING";
+    let insert = query(INSERT)
+        .bind(Id(trigger.id.0))
+        .bind(&trigger.name)
+        .bind(number(trigger.origin))
+        .bind(&trigger.definition)
+        .bind(trigger.paused)
+        .bind(trigger.revision)
+        .bind(trigger.created_at.milliseconds())
+        .bind(milliseconds(trigger.next_tick));
+    if insert.execute(&mut *connection).await?.rows_affected() > 0 {
+        return Ok(None);
+    }
+    let taken = find(connection, &trigger.name).await?;
+    // Gone since: the caller may try again.
+    taken.map(Some).ok_or_else(|| Fault::Unknown(format!("the trigger '{}' was just removed", trigger.name)))
+}
+
+async fn find(connection: &mut PgConnection, name: &str) -> Result<Option<KeptTrigger>, Fault> {
+    const FIND: &str = concat!("SELECT ", trigger_columns!(), " FROM triggers WHERE name = $1");
+    query(FIND).bind(name).fetch_optional(connection).await?.as_ref().map(decode).transpose()
+}
+
+async fn list(connection: &mut PgConnection) -> Result<Vec<KeptTrigger>, Fault> {
+    const LIST: &str = concat!("SELECT ", trigger_columns!(), " FROM triggers ORDER BY name LIMIT $1");
+    query(LIST).bind(i64::from(TRIGGERS_MAX)).fetch_all(connection).await?.iter().map(decode).collect()
+}
+
+async fn replace(
+    connection: &mut PgConnection,
+    id: TriggerId,
+    revision: i64,
+    by: Replacement,
+) -> Result<bool, Fault> {
+    const REPLACE: &str = "
+        UPDATE triggers SET definition = $3, next_tick = $4, claimed_until = NULL, revision = revision + 1
+        WHERE id = $1 AND revision = $2";
+    let replace = query(REPLACE).bind(Id(id.0)).bind(revision).bind(by.definition);
+    Ok(replace.bind(milliseconds(by.next_tick)).execute(connection).await?.rows_affected() > 0)
+}
+
+async fn pause(
+    connection: &mut PgConnection,
+    id: TriggerId,
+    paused: bool,
+    next_tick: Option<Timestamp>,
+) -> Result<bool, Fault> {
+    const PAUSE: &str = "
+        UPDATE triggers SET paused = $2, next_tick = $3, claimed_until = NULL, revision = revision + 1
+        WHERE id = $1";
+    let pause = query(PAUSE).bind(Id(id.0)).bind(paused).bind(milliseconds(next_tick));
+    Ok(pause.execute(connection).await?.rows_affected() > 0)
+}
+
+async fn remove(connection: &mut PgConnection, id: TriggerId) -> Result<bool, Fault> {
+    let remove = query("DELETE FROM triggers WHERE id = $1").bind(Id(id.0));
+    Ok(remove.execute(connection).await?.rows_affected() > 0)
+}
+
+async fn claim(
+    connection: &mut PgConnection,
+    now: Timestamp,
+    until: Timestamp,
+    limit: u32,
+) -> Result<Vec<KeptTrigger>, Fault> {
+    const CLAIM: &str = concat!(
+        "WITH due AS (
+            SELECT id AS due FROM triggers
+            WHERE next_tick <= $1 AND NOT paused AND (claimed_until IS NULL OR claimed_until <= $1)
+            ORDER BY next_tick LIMIT $3 FOR UPDATE SKIP LOCKED)
+        UPDATE triggers SET claimed_until = $2 FROM due WHERE id = due RETURNING ",
+        trigger_columns!()
+    );
+    let claim = query(CLAIM).bind(now.milliseconds()).bind(until.milliseconds()).bind(i64::from(limit));
+    let mut claimed: Vec<KeptTrigger> =
+        claim.fetch_all(connection).await?.iter().map(decode).collect::<Result<_, _>>()?;
+    claimed.sort_by_key(|trigger| trigger.next_tick);
+    Ok(claimed)
+}
+
+async fn ticked(
+    connection: &mut PgConnection,
+    id: TriggerId,
+    tick: Timestamp,
+    next: Option<Timestamp>,
+) -> Result<(), Fault> {
+    const TICKED: &str =
+        "UPDATE triggers SET next_tick = $3, claimed_until = NULL WHERE id = $1 AND next_tick = $2";
+    let ticked = query(TICKED).bind(Id(id.0)).bind(tick.milliseconds()).bind(milliseconds(next));
+    ticked.execute(connection).await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Triggers for PostgresStore {
+    async fn create_trigger(&self, trigger: KeptTrigger) -> Result<Option<KeptTrigger>, Error> {
+        ask!(self, connection => create(connection, trigger))
+    }
+
+    async fn replace_trigger(&self, id: TriggerId, revision: i64, by: Replacement) -> Result<bool, Error> {
+        ask!(self, connection => replace(connection, id, revision, by))
+    }
+
+    async fn pause_trigger(
+        &self,
+        id: TriggerId,
+        paused: bool,
+        next_tick: Option<Timestamp>,
+    ) -> Result<bool, Error> {
+        ask!(self, connection => pause(connection, id, paused, next_tick))
+    }
+
+    async fn remove_trigger(&self, id: TriggerId) -> Result<bool, Error> {
+        ask!(self, connection => remove(connection, id))
+    }
+
+    async fn trigger(&self, name: &str) -> Result<Option<KeptTrigger>, Error> {
+        ask!(self, connection => find(connection, name))
+    }
+
+    async fn triggers(&self) -> Result<Vec<KeptTrigger>, Error> {
+        ask!(self, connection => list(connection))
+    }
+
+    async fn claim_ticks(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<KeptTrigger>, Error> {
+        ask!(self, connection => claim(connection, now, until, limit))
+    }
+
+    async fn ticked(&self, id: TriggerId, tick: Timestamp, next: Option<Timestamp>) -> Result<(), Error> {
+        ask!(self, connection => ticked(connection, id, tick, next))
+    }
+}

@@ -1,0 +1,66 @@
+//! Execution rows.
+
+use super::Columns;
+use crate::ids::{ExecutionId, MachineId, RevisionId};
+use crate::ports::catalog::Execution;
+use crate::ports::store::{Error, ExecutionStatus, Started};
+
+/// A status as it is stored. Statements name 0, the number of those that run.
+pub fn status_number(status: ExecutionStatus) -> i16 {
+    match status {
+        ExecutionStatus::Running => 0,
+        ExecutionStatus::Succeeded => 1,
+        ExecutionStatus::Failed => 2,
+        ExecutionStatus::TimedOut => 3,
+        ExecutionStatus::Aborted => 4,
+    }
+}
+
+fn status(number: i16) -> Result<ExecutionStatus, Error> {
+    Ok(match number {
+        0 => ExecutionStatus::Running,
+        1 => ExecutionStatus::Succeeded,
+        2 => ExecutionStatus::Failed,
+        3 => ExecutionStatus::TimedOut,
+        4 => ExecutionStatus::Aborted,
+        _ => return Err(Error::corrupt(format_args!("{number} is no status"))),
+    })
+}
+
+/// The columns that [`decode`] reads, of an execution `x`.
+macro_rules! execution_column_list {
+    () => {
+        "x.id, x.machine, x.machine_name, x.revision, x.name, x.status, x.started_at, x.stopped_at, x.error"
+    };
+}
+macro_rules! execution_columns {
+    () => {
+        concat!("SELECT ", $crate::adapters::sql::executions::execution_column_list!(), " FROM executions x ")
+    };
+}
+pub(in crate::adapters) use {execution_column_list, execution_columns};
+
+/// Reads [`execution_columns`].
+pub fn decode<R: Columns>(row: &R) -> Result<Execution, R::Error> {
+    Ok(Execution {
+        id: ExecutionId(row.id(0)?),
+        machine: MachineId(row.id(1)?),
+        machine_name: row.text(2)?.to_owned(),
+        revision: RevisionId(row.id(3)?),
+        name: row.text(4)?.to_owned(),
+        status: status(row.number(5)?)?,
+        started_at: row.time(6)?,
+        stopped_at: row.maybe_time(7)?,
+        error: row.maybe_text(8)?.map(str::to_owned),
+    })
+}
+
+/// Reads id, hash of the input, status and start of the execution that has a name.
+pub fn decode_name_holder<R: Columns>(row: &R) -> Result<Started, R::Error> {
+    Ok(Started::NameTaken {
+        id: ExecutionId(row.id(0)?),
+        input_hash: row.bytes(1)?.as_ref().try_into().map_err(Error::corrupt)?,
+        status: status(row.number(2)?)?,
+        started_at: row.time(3)?,
+    })
+}

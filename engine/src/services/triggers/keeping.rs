@@ -1,0 +1,232 @@
+//! Making, changing and removing triggers: the row, and what it needs of the broker.
+//!
+//! The broker's part is made before the row says that the trigger is there, so that an event which is published
+//! once a caller was told waits in the trigger's queue. A process that dies in between leaves a queue that
+//! nobody uses; it is removed with the trigger, or made use of by the next try.
+
+use asl::data::timestamp::Timestamp;
+
+use super::compiled::{Compiled, Definition, From, Sample, Verdict};
+use crate::ids::TriggerId;
+use crate::ports::triggers::{KeptTrigger, Origin, Replacement};
+use crate::services::{Core, Unavailable};
+
+/// Why a trigger was not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TriggerError {
+    /// The name is taken.
+    #[error("failed to make the trigger '{}': there is one of that name", .0.name)]
+    Taken(Box<KeptTrigger>),
+    /// It says what cannot be done; every problem with its place.
+    #[error("failed to read the trigger: {}", .0.join("; "))]
+    Invalid(Vec<String>),
+    /// Somebody else changed it meanwhile.
+    #[error("failed to change the trigger '{0}': somebody else has just changed it; look at it again")]
+    Changed(String),
+    /// Something is away.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl Core {
+    /// Makes a trigger.
+    pub async fn make_trigger(
+        &self,
+        origin: Origin,
+        definition: &Definition,
+    ) -> Result<KeptTrigger, TriggerError> {
+        let created_at = self.clock.now();
+        let kept = KeptTrigger {
+            id: TriggerId::new(),
+            name: definition.name().to_owned(),
+            origin,
+            definition: definition.to_json(),
+            paused: !definition.is_enabled(),
+            revision: 1,
+            created_at,
+            next_tick: definition.next_tick(created_at, created_at),
+        };
+        let parts = self.compiled(&kept)?;
+        self.lay_out(&parts).await?;
+        match self.triggers.create_trigger(kept.clone()).await.map_err(Unavailable::from)? {
+            None => Ok(kept),
+            Some(taken) => {
+                self.take_down(&parts, &[]).await?;
+                Err(TriggerError::Taken(Box::new(taken)))
+            }
+        }
+    }
+
+    /// Changes a trigger as it was read.
+    pub async fn change_trigger(
+        &self,
+        kept: &KeptTrigger,
+        definition: &Definition,
+    ) -> Result<KeptTrigger, TriggerError> {
+        let now = self.clock.now();
+        let next_tick = definition.next_tick(kept.created_at, now);
+        let changed = KeptTrigger {
+            definition: definition.to_json(),
+            next_tick,
+            revision: kept.revision + 1,
+            ..kept.clone()
+        };
+        let parts = self.compiled(&changed)?;
+        self.lay_out(&parts).await?;
+        let by = Replacement { definition: changed.definition.clone(), next_tick };
+        if !self.triggers.replace_trigger(kept.id, kept.revision, by).await.map_err(Unavailable::from)? {
+            return Err(TriggerError::Changed(kept.name.clone()));
+        }
+        // What the old definition alone had.
+        if let Ok(old) = self.compiled(kept) {
+            self.take_down(&old, &parts).await?;
+        }
+        let paused = !definition.is_enabled();
+        if definition.is_enabled() == kept.paused {
+            return self.rest_trigger(&changed, paused).await;
+        }
+        Ok(changed)
+    }
+
+    /// Tells a trigger to rest or to go on. What its schedule has missed meanwhile is not made up for.
+    pub async fn rest_trigger(&self, kept: &KeptTrigger, paused: bool) -> Result<KeptTrigger, TriggerError> {
+        let next_tick = Definition::from_json(&kept.definition)
+            .ok()
+            .and_then(|definition| definition.next_tick(kept.created_at, self.clock.now()));
+        let told = self.triggers.pause_trigger(kept.id, paused, next_tick).await;
+        if !told.map_err(Unavailable::from)? {
+            return Err(TriggerError::Changed(kept.name.clone()));
+        }
+        Ok(KeptTrigger { paused, next_tick, revision: kept.revision + 1, ..kept.clone() })
+    }
+
+    /// Removes a trigger, and its queue with what waits there. False if it is gone.
+    pub async fn remove_trigger(&self, kept: &KeptTrigger) -> Result<bool, TriggerError> {
+        let removed = self.triggers.remove_trigger(kept.id).await.map_err(Unavailable::from)?;
+        if let Ok(parts) = self.compiled(kept) {
+            self.take_down(&parts, &[]).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Makes the triggers of files what the files say: those that are new are made, those that differ replaced,
+    /// those whose file is gone removed.
+    pub async fn follow_files(&self, definitions: Vec<Definition>) -> Result<(), TriggerError> {
+        for definition in &definitions {
+            match self.triggers.trigger(definition.name()).await.map_err(Unavailable::from)? {
+                None => drop(self.make_trigger(Origin::File, definition).await?),
+                Some(kept) if kept.origin != Origin::File => return Err(TriggerError::Taken(Box::new(kept))),
+                Some(kept) if kept.definition != definition.to_json() => {
+                    self.change_trigger(&kept, definition).await?;
+                }
+                Some(_) => {}
+            }
+        }
+        for kept in self.triggers.triggers().await.map_err(Unavailable::from)? {
+            let is_there = definitions.iter().any(|definition| definition.name() == kept.name);
+            if kept.origin == Origin::File && !is_there {
+                self.remove_trigger(&kept).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compiled(&self, kept: &KeptTrigger) -> Result<Vec<Compiled>, TriggerError> {
+        Compiled::all(kept, &self.home).map_err(TriggerError::Invalid)
+    }
+
+    /// Makes sure of queues and bindings.
+    pub(super) async fn lay_out(&self, parts: &[Compiled]) -> Result<(), Unavailable> {
+        for part in parts {
+            let mut queues = vec![part.dead_letters.clone()];
+            match &part.from {
+                From::Exchange { .. } => queues.extend(part.queue.clone()),
+                From::Queue if self.declares_queues => queues.extend(part.queue.clone()),
+                From::Queue | From::Schedule(_) => {}
+            }
+            self.broker.declare(&queues).await?;
+            if let (From::Exchange { exchange, binding }, Some(queue)) = (&part.from, &part.queue) {
+                if self.declares_queues && !exchange.is_ours() {
+                    self.broker.declare_exchange(exchange).await?;
+                }
+                self.broker.bind(queue, exchange, binding).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure of the queues and bindings of all triggers.
+    pub async fn lay_out_triggers(&self) -> Result<(), Unavailable> {
+        for kept in self.triggers.triggers().await? {
+            // What cannot be worked is told when it is to be worked.
+            let parts = Compiled::all(&kept, &self.home).unwrap_or_default();
+            self.lay_out(&parts).await?;
+        }
+        Ok(())
+    }
+
+    /// Undoes what only these need.
+    async fn take_down(&self, parts: &[Compiled], but: &[Compiled]) -> Result<(), Unavailable> {
+        for part in parts {
+            let (From::Exchange { exchange, binding }, Some(queue)) = (&part.from, &part.queue) else {
+                continue;
+            };
+            let others: Vec<_> = but.iter().filter(|other| other.queue == part.queue).collect();
+            if others.is_empty() {
+                self.broker.delete(queue).await?;
+            } else if others.iter().all(|other| other.from != part.from) {
+                self.broker.unbind(queue, exchange, binding).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What would become of an event.
+    pub fn try_trigger(
+        &self,
+        definition: &Definition,
+        sample: &Sample,
+    ) -> Result<Vec<Verdict>, TriggerError> {
+        let now = self.clock.now();
+        let kept = KeptTrigger {
+            id: TriggerId::new(),
+            name: definition.name().to_owned(),
+            origin: Origin::Command,
+            definition: definition.to_json(),
+            paused: false,
+            revision: 1,
+            created_at: now,
+            next_tick: None,
+        };
+        Ok(self.compiled(&kept)?.iter().map(|part| part.verdict(sample, now)).collect())
+    }
+
+    /// Triggers as the operator sees them: how many messages wait, and how many are dead letters.
+    pub async fn trigger_backlog(&self, kept: &KeptTrigger) -> Result<Backlog, Unavailable> {
+        let mut backlog = Backlog::default();
+        for part in Compiled::all(kept, &self.home).unwrap_or_default() {
+            if let Some(queue) = &part.queue {
+                backlog.waiting += self.broker.ready(queue).await?;
+            }
+            backlog.dead_letters += self.broker.ready(&part.dead_letters).await?;
+        }
+        Ok(backlog)
+    }
+}
+
+/// What waits for a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Messages for it.
+    pub waiting: u64,
+    /// Messages that it could not work.
+    pub dead_letters: u64,
+}
+
+/// The first tick after a time, for what ticks.
+pub(super) fn next_tick(from: &From, anchor: Timestamp, after: Timestamp) -> Option<Timestamp> {
+    match from {
+        From::Schedule(schedule) => schedule.next_after(after, anchor),
+        From::Exchange { .. } | From::Queue => None,
+    }
+}
