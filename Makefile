@@ -6,7 +6,7 @@ SCALE ?= 10
 
 # One build serves all tests: the same features everywhere.
 FEATURES := --features engine/crash-points
-TEST := cargo test --workspace $(FEATURES)
+TEST := cargo test --workspace --no-fail-fast $(FEATURES)
 
 .PHONY: help demo dev test check fmt lint docs services services-stop simulate conformance bench faults fuzz
 

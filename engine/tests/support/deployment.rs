@@ -148,15 +148,17 @@ impl Deployment {
                 if let Some((said, endpoint)) =
                     line.split_once(" on http://").filter(|(said, _)| said.starts_with("Warren"))
                 {
-                    assert!(said.ends_with("API") || said.ends_with("/readyz"), "{line}");
+                    assert!(said.ends_with("API") || said.ends_with("/metrics"), "{line}");
                     // The test may have given up.
                     let _ = send.send(format!("http://{endpoint}"));
                 }
                 *kept.lock().unwrap() += &format!("{line}\n");
             }
         });
-        let endpoint = endpoint.recv_timeout(PATIENCE).unwrap();
-        Serve { child, endpoint, log }
+        // Made first: the process is killed when the wait fails.
+        let mut serve = Serve { child, endpoint: String::new(), log };
+        serve.endpoint = endpoint.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{}", serve.log()));
+        serve
     }
 }
 
