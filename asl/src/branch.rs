@@ -156,7 +156,7 @@ pub struct TaskAttempt {
     /// When a worker took it, of an activity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// An answer by token that came before the call was recorded as submitted.
+    /// An answer that came before the call was recorded as submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early: Option<Answer>,
 }

@@ -1,4 +1,4 @@
-//! History events, exactly as GetExecutionHistory shows them (api.md §4).
+//! History events, exactly as GetExecutionHistory shows them.
 //!
 //! An event is made before its id is known: other branches may record at the same time. So it refers to
 //! its predecessor by [`EventRef`], and ids are given when the history is read.

@@ -53,6 +53,7 @@ enum Told {
     Fail(Failure),
     SucceedByToken(Value),
     FailByToken(Failure),
+    SucceedOnceSubmitted(Value),
     Heartbeat,
 }
 
@@ -113,6 +114,7 @@ fn tell(rehearsal: &mut Rehearsal<'_>, scheduled: &ScheduledTask, told: Told) {
         Told::Succeed(output) => ended(Answer::Succeeded(output), Source::Call),
         Told::Fail(failure) => ended(Answer::Failed(failure), Source::Call),
         Told::SucceedByToken(output) => ended(Answer::Succeeded(output), Source::Token),
+        Told::SucceedOnceSubmitted(output) => ended(Answer::Succeeded(output), Source::SubmittedCall),
         Told::FailByToken(failure) => ended(Answer::Failed(failure), Source::Token),
         Told::Heartbeat => Event::Heartbeat { task },
     };

@@ -32,6 +32,8 @@ mod payload;
 mod rows;
 mod work;
 
+pub use payload::messages;
+
 /// Until caches, queues and batches have settled.
 pub const WARM_UP: Duration = Duration::from_secs(1);
 /// States that share a hop where they are fused.

@@ -22,6 +22,7 @@ mod maps;
 mod metrics_cost;
 mod start;
 mod throughput;
+mod triggered;
 mod waiting;
 mod workload;
 
@@ -43,6 +44,7 @@ enum Kind {
     RawPostgres,
     Skeleton { standard: bool, states: u32 },
     Throughput(Throughput),
+    Triggered,
     Maps(Maps),
     Latency(Latency),
     MetricsCost(MetricsCost),
@@ -56,6 +58,7 @@ impl Kind {
         match self {
             Kind::RawAmqp | Kind::RawPostgres | Kind::Skeleton { .. } => true,
             Kind::Throughput(_)
+            | Kind::Triggered
             | Kind::Maps(_)
             | Kind::Latency(_)
             | Kind::MetricsCost(_)
@@ -72,6 +75,7 @@ impl Kind {
             Kind::RawAmqp
             | Kind::RawPostgres
             | Kind::Skeleton { .. }
+            | Kind::Triggered
             | Kind::Maps(_)
             | Kind::Latency(_)
             | Kind::Timers => false,
@@ -164,6 +168,7 @@ async fn measure(bench: &Bench, case: &Case) -> Result<Vec<Figure>> {
         Kind::RawPostgres => baseline::postgres(bench).await,
         Kind::Skeleton { standard, states } => baseline::skeleton(bench, *standard, *states).await,
         Kind::Throughput(throughput) => throughput.run(bench, case.ceiling).await,
+        Kind::Triggered => triggered::run(bench, case.ceiling).await,
         Kind::Maps(maps) => maps.run(bench).await,
         Kind::Latency(latency) => latency.run(bench).await,
         Kind::MetricsCost(metrics_cost) => metrics_cost.run(bench).await,

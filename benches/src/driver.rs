@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub mod api;
+pub mod feed;
 pub mod http;
 pub mod load;
 pub mod standard;

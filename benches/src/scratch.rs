@@ -20,7 +20,7 @@ use crate::failure::{Context as _, Failure, Result};
 /// Families of queues that engines declare; each is so wide at most.
 const FAMILIES: [&str; 7] = ["starts", "standard", "results", "express", "calls", "inner", "hop"];
 const WIDTH_MAX: u16 = 8;
-const SINGLE: [&str; 3] = ["dead", "poison", "functions.bench"];
+const SINGLE: [&str; 5] = ["dead", "poison", "functions.bench", "bench", "trigger-bench.dead"];
 const EXCHANGES: [&str; 4] = ["events", "triggers", "transitions", "delay"];
 
 /// The servers, and what this run has on them.

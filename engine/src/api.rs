@@ -1,4 +1,4 @@
-//! The AWS Step Functions API: AWS JSON 1.0 over HTTP (api.md §§1-3, 8).
+//! The AWS Step Functions API: AWS JSON 1.0 over HTTP.
 //!
 //! ```text
 //!   POST / ─▶ protocol ─▶ parameters ─▶ one file per resource ─▶ services, catalog

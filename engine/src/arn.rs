@@ -1,4 +1,4 @@
-//! Amazon Resource Names of what Warren keeps (api.md §1).
+//! Amazon Resource Names of what Warren keeps.
 //!
 //! | kind | form |
 //! |---|---|

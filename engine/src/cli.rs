@@ -105,9 +105,9 @@ enum Command {
 /// What `warren dev` is told.
 #[derive(Debug, Default, Args)]
 pub struct DevArgs {
-    /// Where to listen; 127.0.0.1 unless configured.
-    #[arg(long)]
-    pub host: Option<String>,
+    /// The address to listen on; 127.0.0.1 unless configured.
+    #[arg(long, alias = "host", value_name = "ADDR")]
+    pub listen: Option<String>,
     /// The port to listen on; 8083 unless configured, 0 takes any that is free.
     #[arg(long)]
     pub port: Option<u16>,
@@ -121,7 +121,7 @@ impl DevArgs {
     pub fn flags(&self) -> Vec<Flag> {
         let directory = self.data.as_ref().map(|directory| directory.to_string_lossy().into_owned());
         let flags = [
-            self.host.clone().map(|host| Flag { key: "server.host", value: host.into(), name: "--host" }),
+            self.listen.clone().map(|host| Flag { key: "server.host", value: host.into(), name: "--listen" }),
             self.port.map(|port| Flag { key: "server.port", value: port.into(), name: "--port" }),
             directory.map(|directory| Flag {
                 key: "data.directory",

@@ -185,6 +185,8 @@ pub enum TaskReport {
     Submitted(Value),
     /// It has ended.
     Ended(Answer),
+    /// It has ended after it was reported as accepted, which may arrive later than this.
+    JobEnded(Answer),
 }
 
 /// The body of a history row (`history.1`).

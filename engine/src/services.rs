@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arn::Home;
 use crate::ids::ExecutionId;
-use crate::ports::broker::{Broker, Queue};
+use crate::ports::broker::{Broker, Prefix, Queue};
 use crate::ports::catalog::Catalog;
 use crate::ports::clock::Clock;
 use crate::ports::store::Store;
@@ -90,6 +90,8 @@ pub struct Core {
     pub clock: Arc<dyn Clock>,
     /// Region and account.
     pub home: Home,
+    /// What the names of our own queues and exchanges begin with.
+    pub prefix: Prefix,
     /// Quotas.
     pub limits: Limits,
     /// Bounds of the door.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::adapters::amqp::{Amqp, AmqpConfig, QueueType};
 use engine::ports::broker::{
-    Broker, Consumer, Delivery, Error, Health, Publication, Published, Queue, Settle,
+    Address, Broker, Consumer, Delivery, Error, Exchange, Health, Publication, Published, Queue, Settle,
 };
 use proxy::Proxy;
 use support::Prefix;
@@ -185,6 +185,27 @@ async fn a_queue_with_other_arguments_is_named_with_what_to_do() {
     assert!(refused.contains("dead' exists with other arguments; delete it"), "{refused}");
     classic.close().await;
     amqp.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_triggers_queue_that_another_process_removed_is_made_again() {
+    let prefix = Prefix::new(&["triggers.orders"]);
+    let (one, other) = (ready(prefix.config()).await, ready(prefix.config()).await);
+    let (queue, bus) = (Queue::trigger("orders"), Exchange::triggers());
+    for amqp in [&one, &other] {
+        amqp.declare(std::slice::from_ref(&queue)).await.unwrap();
+        amqp.bind(&queue, &bus, "#").await.unwrap();
+    }
+    one.delete(&queue).await.unwrap();
+    // What was made again is bound and can be consumed, also by who had declared it before.
+    other.declare(std::slice::from_ref(&queue)).await.unwrap();
+    other.bind(&queue, &bus, "#").await.unwrap();
+    let consumer = other.consume(&queue, 1).await.unwrap();
+    let event = Publication::new(Address::Exchange(bus, "key".to_owned()), "e".to_owned(), "{}".into());
+    one.publish(vec![event]).await.unwrap();
+    assert_eq!(next_id(&consumer).await, "e");
+    drop(consumer);
+    other.delete(&queue).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,16 +13,17 @@ mod commands;
 #[path = "support/deployment.rs"]
 #[expect(dead_code, reason = "each test uses a part of it")]
 mod deployment;
-#[path = "support/schemas.rs"]
-#[expect(dead_code, reason = "each test uses a part of it")]
-mod schemas;
+#[path = "support/schema.rs"]
+mod schema;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "each test uses a part of it")]
 mod server;
 
 use deployment::{Deployment, PATIENCE};
-use schemas::Schema;
 use server::{Server, create, ended, history};
+
+/// The schema of a shown transition.
+const TRANSITION: &str = "events/transition.json";
 
 /// A client that looks on.
 struct Watch {
@@ -113,11 +114,9 @@ async fn every_end_is_told_with_all_that_led_to_it() {
     }
     client.call("StopExecution", json!({ "executionArn": executions[2] })).await.unwrap();
     let seen = watch.until_ended(4).await;
-    let (status, transition) =
-        (Schema::read("events/status-change.json"), Schema::read("events/transition.json"));
     for (kind, event) in &seen {
-        let schema = if kind == "status" { &status } else { &transition };
-        assert_eq!(schema.problem(event), None, "{event}");
+        let schema = if kind == "status" { "events/status-change.json" } else { TRANSITION };
+        assert_eq!(schema::problem(schema, event), None, "{event}");
     }
     let of = |kind: &str, arn: &str| -> Vec<Value> {
         let all = seen.iter().filter(|(found, _)| found == kind).map(|(_, event)| event.clone());
@@ -163,11 +162,10 @@ async fn express_steps_are_shown_and_no_status_changes() {
     let request = json!({ "stateMachineArn": machine, "input": r#"{"items": [1, 2]}"# });
     let answer = client.call("StartSyncExecution", request).await.unwrap();
     assert_eq!(answer["status"], "SUCCEEDED");
-    let schema = Schema::read("events/transition.json");
     let mut kinds = BTreeMap::<String, u32>::new();
     while !kinds.contains_key("ExecutionSucceeded") {
         let (kind, shown) = watch.next().await.unwrap();
-        assert_eq!((kind.as_str(), schema.problem(&shown)), ("transition", None), "{shown}");
+        assert_eq!((kind.as_str(), schema::problem(TRANSITION, &shown)), ("transition", None), "{shown}");
         assert_eq!((&shown["executionArn"], &shown["type"]), (&answer["executionArn"], &json!("EXPRESS")));
         for event in shown["events"].as_array().unwrap() {
             *kinds.entry(event["type"].as_str().unwrap().to_owned()).or_default() += 1;

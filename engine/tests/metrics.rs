@@ -183,6 +183,7 @@ fn record_everything() {
     metrics::triggers::dead_lettered("t", 1);
     metrics::triggers::paused("t", true);
     metrics::triggers::lag("t", 1_500);
+    metrics::triggers::waiting("t", 7);
     metrics::conditions::process_is("0", "api");
     metrics::api::Request::begin(Some("StartExecution")).answered(None);
     drop(metrics::api::Request::begin(None));

@@ -44,7 +44,7 @@ fn accepted() -> Vec<Value> {
         json!({"from": {"queue": "jobs"}, "batch": {"messages": 1}}),
         json!({"from": {"schedule": "rate(5 minutes)"}}),
         json!({"from": {"schedule": "cron(0 8 ? * MON-FRI *)", "timezone": "Europe/Berlin"}, "input": {"constant": null}}),
-        json!({"from": {"schedule": "at(2026-11-21T10:00:00)"}, "concurrency": 1}),
+        json!({"from": {"schedule": "at(2026-11-21T10:00:00)"}}),
         json!({"input": {"path": "$"}, "name_from": {"path": "$.detail.id"}}),
         json!({"input": {"path": "$['detail-type']"}}),
         json!({"input": {"template": {"a": "<x>"}, "paths": {"x": "$.a[*].b"}}}),

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import queue
 import shutil
 import signal
 import socket
@@ -64,8 +65,9 @@ def program():
     sys.exit("failed to find the program warren: cargo install --path engine, or say where it is in $WARREN")
 
 
-def install_clients():
-    """What the workers need to speak AMQP, once: pika and amqplib. Without pika it begins again in a Python with it."""
+def install_clients(in_javascript):
+    """What the workers need to speak AMQP, once: pika, and amqplib for those in JavaScript. Without pika it begins
+    again in a Python with it."""
     if importlib.util.find_spec("pika") is None:
         python = EXAMPLES / ".venv/bin/python"
         if not python.exists():
@@ -73,7 +75,7 @@ def install_clients():
         requirements = EXAMPLES / "requirements.txt"
         subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)
         os.execv(python, [python, *sys.argv])
-    if not (EXAMPLES / "node_modules/amqplib").exists():
+    if in_javascript and not (EXAMPLES / "node_modules/amqplib").exists():
         subprocess.run(["npm", "ci", "--silent"], cwd=EXAMPLES, check=True)
 
 
@@ -100,10 +102,11 @@ class Warren:
 
     def __enter__(self):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-        if not self.is_dev:
-            install_clients()
-        if any(worker.endswith(".js") for worker in self.workers) and not shutil.which("node"):
+        in_javascript = any(worker.endswith(".js") for worker in self.workers)
+        if in_javascript and not shutil.which("node"):
             sys.exit("failed to find node: this example has a worker in JavaScript; install Node.js 20.19 or later")
+        if not self.is_dev:
+            install_clients(in_javascript)
         try:
             (self.begin_dev if self.is_dev else self.begin_workers)()
         except BaseException:
@@ -148,13 +151,22 @@ class Warren:
             stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE,
         )
         self.processes.append(process)
-        for line in process.stderr:
-            print(line, end="", file=sys.stderr)
-            if says in line:
-                echo = lambda: [print(line, end="", file=sys.stderr) for line in process.stderr]
-                threading.Thread(target=echo, daemon=True).start()
-                return line
-        sys.exit(f"failed to start {' '.join(map(str, command))}: it ended with {process.wait()}")
+        said = queue.SimpleQueue()
+
+        def echo():
+            for line in process.stderr:
+                print(line, end="", file=sys.stderr)
+                if says in line:
+                    said.put(line)
+            said.put(None)
+
+        threading.Thread(target=echo, daemon=True).start()
+        name = " ".join(map(str, command))
+        try:
+            line = said.get(timeout=PATIENCE)
+        except queue.Empty:
+            sys.exit(f"failed to start {name} within {PATIENCE} s")
+        return line or sys.exit(f"failed to start {name}: it ended with {process.wait()}")
 
     def run(self, *command):
         """Runs a program of the example to its end."""

@@ -132,7 +132,7 @@ impl BranchFailure {
     }
 }
 
-/// A failure of processing a state, its cause begun as on AWS (asl.md §13).
+/// A failure of processing a state, its cause begun as on AWS.
 pub(super) fn in_state(name: &str, entered_id: u64, failure: Failure) -> Failure {
     let text = failure.cause.unwrap_or_default();
     let cause = format!(

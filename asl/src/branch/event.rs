@@ -80,6 +80,8 @@ pub enum Answer {
 pub enum Source {
     /// The call itself.
     Call,
+    /// The call itself, after it was told of as submitted.
+    SubmittedCall,
     /// Somebody with the task token.
     Token,
 }

@@ -192,7 +192,7 @@ impl<'a> Turn<'a> {
             // Nobody has the token of an activity task before it is taken.
             (Stage::Scheduled, Source::Token) => Err(StaleEvent),
             // The answer was quicker than the record of the call: kept until that is there.
-            (Stage::Started, Source::Token) if self.is_submitted_task() => {
+            (Stage::Started, Source::Token | Source::SubmittedCall) if self.is_submitted_task() => {
                 if attempt.early.is_some() {
                     return Err(StaleEvent);
                 }
@@ -200,7 +200,7 @@ impl<'a> Turn<'a> {
                 self.wait_for(attempt);
                 Ok(())
             }
-            (Stage::Scheduled | Stage::Started | Stage::Submitted, Source::Call)
+            (Stage::Scheduled | Stage::Started | Stage::Submitted, Source::Call | Source::SubmittedCall)
             | (Stage::Started | Stage::Submitted, Source::Token) => {
                 self.task_answered(answer);
                 Ok(())

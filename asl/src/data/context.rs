@@ -1,4 +1,4 @@
-//! The context object, `$$` (asl.md §7).
+//! The context object, `$$`.
 
 use std::cell::OnceCell;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The reserved error names that Warren itself raises or treats apart (asl.md §12; Step Functions
+/// The reserved error names that Warren itself raises or treats apart (Step Functions
 /// developer guide, "Error names").
 pub mod names {
     /// Matches all but [`RUNTIME`].

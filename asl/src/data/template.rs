@@ -7,7 +7,7 @@ use crate::data::path::Path;
 use crate::data::random::Random;
 use crate::data::{Failure, Scope};
 
-/// A compiled template (`Parameters`, `ResultSelector`, `ItemSelector` …; asl.md §5).
+/// A compiled template (`Parameters`, `ResultSelector`, `ItemSelector` …).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Template {
     /// No `.$` anywhere below: taken as it is.

@@ -9,6 +9,7 @@ use super::{Case, Kind};
 use crate::baseline::FUSED;
 use crate::target::Target::{self, AtLeast, EitherAtLeast, ShareAtLeast};
 
+const RAW_AMQP: &str = "raw-amqp";
 const EXPRESS: &str = "skeleton-express";
 const EXPRESS_FUSED: &str = "skeleton-express-fused";
 const STANDARD: &str = "skeleton-standard";
@@ -19,7 +20,7 @@ const MAP: Workload = Workload::Map(100);
 
 /// All cases, in the order they run.
 pub const CATALOG: &[Case] = &[
-    plain("raw-amqp", "deliver, publish, confirm, acknowledge", Kind::RawAmqp),
+    plain(RAW_AMQP, "deliver, publish, confirm, acknowledge", Kind::RawAmqp),
     plain("raw-postgres", "fenced moves and history rows, by size of commit", Kind::RawPostgres),
     plain(EXPRESS, "an Express engine without an interpreter", skeleton(false, 1)),
     plain(EXPRESS_FUSED, "the same, ten states a message", skeleton(false, FUSED)),
@@ -45,6 +46,12 @@ pub const CATALOG: &[Case] = &[
     load("chain10-express-4", "four engines", EXPRESS, express(CHAIN).by(4), None),
     load("chain10-standard-2", "two engines", STANDARD, standard(CHAIN, 1_500).by(2), None),
     load("chain10-standard-4", "four engines", STANDARD, standard(CHAIN, 1_500).by(4), None),
+    Case {
+        name: "trigger-express",
+        about: "from a message to the end of an Express execution of one Pass",
+        ceiling: Some(RAW_AMQP),
+        kind: Kind::Triggered,
+    },
     load("task5-express", "five function tasks", EXPRESS, express(TASKS), Some(AtLeast(5_000.0))),
     load("task5-standard", "five function tasks", STANDARD, standard(TASKS, 1_000), Some(AtLeast(4_000.0))),
     load("map100-express", "a Map of 100 Pass", EXPRESS, express(MAP), None),

@@ -243,8 +243,20 @@ impl Broker for Amqp {
 
     async fn bind(&self, queue: &Queue, exchange: &Exchange, pattern: &str) -> Result<(), Error> {
         let channel = self.channel().await?;
-        exchanges::bind(&channel, &self.names, queue, exchange, pattern).await?;
-        let _ = channel.close(200, "OK".into()).await;
+        match exchanges::bind(&channel, &self.names, queue, exchange, pattern).await {
+            // Somebody else removed it.
+            Err(_) if self.topology.has(queue) => {
+                self.topology.forget(queue);
+                self.declare(std::slice::from_ref(queue)).await?;
+                let channel = self.channel().await?;
+                exchanges::bind(&channel, &self.names, queue, exchange, pattern).await?;
+                let _ = channel.close(200, "OK".into()).await;
+            }
+            bound => {
+                bound?;
+                let _ = channel.close(200, "OK".into()).await;
+            }
+        }
         Ok(())
     }
 

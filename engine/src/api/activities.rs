@@ -1,4 +1,4 @@
-//! Activities, and the long poll of their workers (api.md §8).
+//! Activities, and the long poll of their workers.
 
 use std::time::Duration;
 

@@ -95,7 +95,7 @@ impl ApiError {
         Self::new(INTERNAL, message)
     }
 
-    /// The HTTP status (api.md §1).
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self.code {
             INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,4 +1,4 @@
-//! Executions: starting, stopping, describing, listing (api.md §3).
+//! Executions: starting, stopping, describing, listing.
 
 use asl::data::json;
 use asl::data::timestamp::Timestamp;

@@ -1,4 +1,4 @@
-//! State machines and their revisions (api.md §3).
+//! State machines and their revisions.
 
 use std::sync::Arc;
 use std::time::Duration;

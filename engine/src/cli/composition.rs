@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::config::{Config, Role, Roles};
 use crate::metrics;
-use crate::ports::broker::{self, Broker, Family, Queue};
+use crate::ports::broker::{self, Broker, Family, Prefix, Queue};
 use crate::ports::catalog::Catalog;
 use crate::ports::clock::Clock;
 use crate::ports::store::Store;
@@ -101,6 +101,7 @@ pub fn assemble(
         broker: metered_broker(parts.broker),
         clock: parts.clock,
         home: config.home(),
+        prefix: Prefix::new(config.broker.prefix.clone()),
         limits: Limits {
             fused_states_max: if config.engine.fuse { FUSED_STATES_MAX } else { 1 },
             ..config.limits.of_language()

@@ -94,7 +94,7 @@ impl Running {
 /// Starts a server in this process.
 pub async fn start(config: Config) -> Result<Running, Error> {
     connections::check(&config).map_err(Error::Usage)?;
-    let listener = http::listen(&config.server, "--host").await?;
+    let listener = http::listen(&config.server, "--listen").await?;
     let endpoint = http::endpoint(&listener)?;
     let stop = CancellationToken::new();
     let roles = Roles::default();

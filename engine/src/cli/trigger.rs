@@ -123,9 +123,7 @@ fn failed(error: CallError) -> Error {
 /// Reads a file, and reports every problem in it.
 fn read(file: &std::path::Path) -> Result<Value, Error> {
     let text = source::read(file)?;
-    let name = file.display().to_string();
-    let is_json = file.extension().is_some_and(|extension| extension == "json");
-    let read = if is_json { Trigger::parse_json(&text, &name) } else { Trigger::parse_yaml(&text, &name) };
+    let read = Trigger::parse(&text, file);
     Ok(read.map_err(|problems| Error::Usage(problems.to_string()))?.to_value())
 }
 
@@ -217,11 +215,11 @@ fn show(shown: &Value, out: &mut Output) {
     let [name, state, ..] = row(shown);
     out.line(out.paint(Tone::Strong, name));
     out.line(format_args!("  state         {state}"));
-    out.line(format_args!("  made by       {}, {}", text(shown, "origin"), text(shown, "createdAt")));
+    out.line(format_args!("  made by       {}, {}", text(shown, "origin"), text(shown, "created_at")));
     out.line(format_args!("  waiting       {}", shown["waiting"]));
-    out.line(format_args!("  dead letters  {}", shown["deadLetters"]));
-    if shown.get("nextTick").is_some() {
-        out.line(format_args!("  next          {}", text(shown, "nextTick")));
+    out.line(format_args!("  dead letters  {}", shown["dead_letters"]));
+    if shown.get("next_tick").is_some() {
+        out.line(format_args!("  next          {}", text(shown, "next_tick")));
     }
     out.line(format_args!("{:#}", shown["definition"]));
 }
@@ -235,7 +233,7 @@ async fn test(client: &Client, args: &TestArgs, as_json: bool, out: &mut Output)
             .ok_or_else(|| Error::Usage(format!("--header {header} is not like NAME=VALUE")))?;
         headers.insert(name.to_owned(), json!(value));
     }
-    let mut sample = json!({"event": event, "routingKey": args.routing_key, "headers": headers});
+    let mut sample = json!({"event": event, "routing_key": args.routing_key, "headers": headers});
     if let Some(id) = &args.id {
         sample["id"] = json!(id);
     }

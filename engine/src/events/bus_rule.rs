@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::input::{Input, Template};
-use super::rule::Trigger;
+use super::rule::{EventPattern, Trigger};
 use super::schedule::Schedule;
 
 /// Most targets of one rule.
@@ -107,32 +107,34 @@ impl BusRule {
     pub fn triggers(&self) -> Result<Vec<(String, Trigger)>, Vec<String>> {
         let mut sources = Vec::new();
         if let Some(pattern) = &self.event_pattern {
-            let pattern: Value = serde_json::from_str(pattern).map_err(|error| vec![error.to_string()])?;
-            sources.push(("", json!({"exchange": "warren.triggers"}), pattern));
+            let pattern = EventPattern::parse(pattern).map_err(|error| vec![error])?;
+            sources.push(("", json!({"exchange": "warren.triggers"}), Some(pattern)));
         }
         if let Some(schedule) = &self.schedule_expression {
-            sources.push((".schedule", json!({"schedule": schedule}), Value::Null));
+            sources.push((".schedule", json!({"schedule": schedule}), None));
         }
         let mut triggers = Vec::new();
         for target in self.targets.values() {
             for (part, from, pattern) in &sources {
-                let trigger = self.trigger(target, from, pattern)?;
+                let trigger = self.trigger(target, from, pattern.clone())?;
                 triggers.push((format!("{}{part}", target.id), trigger));
             }
         }
         Ok(triggers)
     }
 
-    fn trigger(&self, target: &Target, from: &Value, pattern: &Value) -> Result<Trigger, Vec<String>> {
+    fn trigger(
+        &self,
+        target: &Target,
+        from: &Value,
+        pattern: Option<EventPattern>,
+    ) -> Result<Trigger, Vec<String>> {
         let mut trigger = json!({
             "name": self.name,
             "machine": target.arn,
             "from": from,
             "enabled": self.enabled,
         });
-        if !pattern.is_null() {
-            trigger["pattern"] = pattern.clone();
-        }
         if let Some(queue) = target.dead_letters() {
             trigger["dead_letters"] = json!(queue);
         }
@@ -144,6 +146,7 @@ impl BusRule {
             error.problems.iter().map(ToString::to_string).collect()
         };
         let mut trigger = Trigger::from_value(&trigger).map_err(problems)?;
+        trigger.pattern = pattern;
         trigger.input = target.reading().map_err(|problem| vec![problem])?;
         Ok(trigger)
     }
@@ -187,4 +190,24 @@ impl Target {
 
 fn not_json(what: &str, id: &str) -> String {
     format!("{what} for target {id} is not JSON.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_members_of_one_name_both_are_asked_for() {
+        let rule: BusRule = serde_json::from_value(json!({
+            "name": "both",
+            "event_pattern": r#"{"detail": {"a": [1]}, "detail": {"b": [2]}}"#,
+            "enabled": true,
+            "targets": {"t": {"Id": "t", "Arn": "arn:aws:states:us-east-1:000000000000:stateMachine:m"}},
+        }))
+        .unwrap();
+        let triggers = rule.triggers().unwrap();
+        let pattern = triggers[0].1.pattern.as_ref().unwrap();
+        assert!(pattern.matches(&json!({"detail": {"a": 1, "b": 2}})));
+        assert!(!pattern.matches(&json!({"detail": {"b": 2}})));
+    }
 }

@@ -1,4 +1,4 @@
-//! The form that events have on the bus (api.md §9; EventBridge API reference, `PutEvents`).
+//! The form that events have on the bus (EventBridge API reference, `PutEvents`).
 //!
 //! Any JSON object may be an event of a trigger. This form is what Warren's own events have, and what is made
 //! of the entries of a `PutEvents` call, so that patterns and inputs written for EventBridge fit.
@@ -115,6 +115,9 @@ pub enum EntryError {
     /// `Detail` is not the text of a JSON object.
     #[error("Detail is malformed.")]
     MalformedDetail,
+    /// Sources that begin with `aws.` are not for everybody.
+    #[error("Not authorized for the source.")]
+    NotAuthorized,
 }
 
 impl EntryError {
@@ -123,6 +126,7 @@ impl EntryError {
         match self {
             EntryError::Missing(_) => "InvalidArgument",
             EntryError::MalformedDetail => "MalformedDetail",
+            EntryError::NotAuthorized => "NotAuthorizedForSourceException",
         }
     }
 }
@@ -144,6 +148,10 @@ impl Envelope {
             text.filter(|text| !text.is_empty()).ok_or(EntryError::Missing(name))
         };
         let source = required(entry.source, "Source")?;
+        // Warren's own events are told by their source.
+        if source.starts_with("aws.") {
+            return Err(EntryError::NotAuthorized);
+        }
         let detail_type = required(entry.detail_type, "DetailType")?;
         let detail = required(entry.detail, "Detail")?;
         let detail = json::parse(&detail).map_err(|_| EntryError::MalformedDetail)?;
@@ -239,6 +247,13 @@ mod tests {
         );
         assert_eq!(event.to_value().to_string(), expected);
         assert_eq!(serde_json::from_str::<Envelope>(expected).unwrap().to_value(), event.to_value());
+    }
+
+    #[test]
+    fn nobody_else_speaks_for_warren() {
+        let entry = entry(json!({"Source": "aws.states", "DetailType": "t", "Detail": "{}"}));
+        let error = Envelope::of_entry(entry, arrival()).unwrap_err();
+        assert_eq!(error.code(), "NotAuthorizedForSourceException");
     }
 
     #[test]

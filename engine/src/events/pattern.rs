@@ -23,7 +23,7 @@
 //! its elements; fields below an array of objects must match within one element of it. `pattern/tree.rs` tells
 //! the rest: absence below arrays, and names with dots.
 //!
-//! This is EventBridge as its matcher, event-ruler, does it (api.md §9). What differs: EventBridge refuses
+//! This is EventBridge as its matcher, event-ruler, does it. What differs: EventBridge refuses
 //! patterns whose wildcards would cost its automaton too much, which here cost nothing; and where event-ruler
 //! judges `{"exists": false}` below an array by the alphabetical order of the names, there is a rule here.
 //!

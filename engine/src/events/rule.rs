@@ -17,7 +17,7 @@
 //! input: { path: $.detail }        # or {template: …, paths: {name: path}}, or {constant: …}; else the event
 //! name_from: message_id            # of the execution; or {path: $.detail.id}
 //! batch: { messages: 100, seconds: 5 }
-//! rate_per_second: 50              # starts in a second, of each instance
+//! rate_per_second: 50              # starts in a second, of each process
 //! concurrency: 20                  # executions of this trigger that may be open
 //! retry: { attempts: 5, seconds: 1, seconds_max: 60 }
 //! dead_letters: orders.dead        # a queue; trigger-<name>.dead unless given
@@ -28,6 +28,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::path::Path as FilePath;
 
 use asl::data::json;
 use asl::data::path::{Path, PathError};
@@ -94,7 +95,7 @@ pub struct Trigger {
     pub name_from: NameFrom,
     /// Whether one execution gets many events.
     pub batch: Option<Batch>,
-    /// Starts in a second, of each instance.
+    /// Starts in a second, of each process.
     pub rate_per_second: Option<Count<RATE_PER_SECOND_MAX>>,
     /// Executions of this trigger that may be open.
     pub concurrency: Option<Count<CONCURRENCY_MAX>>,
@@ -133,6 +134,13 @@ pub struct EventPattern {
 }
 
 impl EventPattern {
+    /// From its text: of two members of one name a JSON value keeps the last, a pattern both.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let compiled = Pattern::parse(text).map_err(|error| error.to_string())?;
+        let source = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        Ok(EventPattern { source, compiled })
+    }
+
     /// The pattern as written.
     pub fn source(&self) -> &Value {
         &self.source
@@ -240,17 +248,24 @@ impl<const MAX: u32> fmt::Display for Count<MAX> {
 }
 
 impl Trigger {
+    /// Reads a trigger's file: JSON or YAML, by its extension. It is named in the error.
+    pub fn parse(text: &str, file: &FilePath) -> Result<Trigger, InvalidTrigger> {
+        let name = file.display().to_string();
+        let is_json = file.extension().is_some_and(|extension| extension == "json");
+        if is_json { Trigger::parse_json(text, &name) } else { Trigger::parse_yaml(text, &name) }
+    }
+
     /// Reads a trigger in YAML. `file` is named in the error.
     pub fn parse_yaml(text: &str, file: &str) -> Result<Trigger, InvalidTrigger> {
-        Trigger::parse(text, file, yaml::read)
+        Trigger::parse_with(text, file, yaml::read)
     }
 
     /// Reads a trigger in JSON. `file` is named in the error.
     pub fn parse_json(text: &str, file: &str) -> Result<Trigger, InvalidTrigger> {
-        Trigger::parse(text, file, |text| json::parse(text).map_err(|error| error.with_location()))
+        Trigger::parse_with(text, file, |text| json::parse(text).map_err(|error| error.with_location()))
     }
 
-    fn parse(
+    fn parse_with(
         text: &str,
         file: &str,
         read: impl Fn(&str) -> Result<Value, String>,
@@ -391,7 +406,7 @@ mod tests {
             json!({"input": {"template": "{\"a\": <aws.events.event.json>}"}}),
             json!({"input": {"constant": null}, "name_from": {"path": "$.id"}}),
             json!({"from": {"queue": "jobs"}, "batch": {"messages": 1}, "retry": {"seconds": 90}}),
-            json!({"from": {"schedule": "rate(5 minutes)"}, "rate_per_second": 1, "concurrency": 1_000_000}),
+            json!({"from": {"queue": "jobs"}, "rate_per_second": 1, "concurrency": 1_000_000}),
         ];
         for fields in triggers {
             let trigger = read(fields);
@@ -517,6 +532,11 @@ mod tests {
                 "is of no use",
             ),
             (json!({"from": {"schedule": "rate(1 day)"}, "pattern": {"a": [1]}}), "/pattern", "is of no use"),
+            (
+                json!({"from": {"schedule": "rate(1 day)"}, "concurrency": 1}),
+                "/concurrency",
+                "is for messages",
+            ),
         ]);
     }
 

@@ -29,6 +29,8 @@ struct Handles {
     retried: Counter,
     dead_lettered: Counter,
     paused: Gauge,
+    /// Made when first told: schedules have no queue, and not every process asks.
+    waiting: OnceLock<Gauge>,
     batches: Histogram,
     /// Made when first told: of a trigger without events nothing is known.
     lag: OnceLock<Gauge>,
@@ -45,6 +47,7 @@ impl Handles {
             retried: counter(&catalogue::RETRIED),
             dead_lettered: counter(&catalogue::DEAD_LETTERED),
             paused: registry.gauge(&catalogue::PAUSED, &values),
+            waiting: OnceLock::new(),
             batches: registry.histogram(&catalogue::BATCHES, &values),
             lag: OnceLock::new(),
         }
@@ -105,5 +108,16 @@ pub fn lag(trigger: &str, milliseconds: i64) {
     if let Some((registry, handles)) = find(trigger) {
         let gauge = handles.lag.get_or_init(|| registry.gauge(&catalogue::LAG, &[trigger]));
         gauge.set(seconds(milliseconds));
+    }
+}
+
+/// So many events wait in its queue. Where none does, none is late.
+pub fn waiting(trigger: &str, events: u64) {
+    if let Some((registry, handles)) = find(trigger) {
+        let gauge = handles.waiting.get_or_init(|| registry.gauge(&catalogue::WAITING, &[trigger]));
+        gauge.set(events as f64);
+        if let (0, Some(lag)) = (events, handles.lag.get()) {
+            lag.set(0.0);
+        }
     }
 }

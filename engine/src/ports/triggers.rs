@@ -50,8 +50,19 @@ pub struct KeptTrigger {
 pub struct Replacement {
     /// JSON.
     pub definition: String,
+    /// Whether it rests from now on; as before, if absent.
+    pub paused: Option<bool>,
     /// When its schedule starts the next execution.
     pub next_tick: Option<Timestamp>,
+}
+
+/// What a trigger was before it was changed or removed: its queues and bindings may still be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// The trigger as it was.
+    pub trigger: KeptTrigger,
+    /// When it was changed or removed.
+    pub since: Timestamp,
 }
 
 /// Keeps triggers.
@@ -60,8 +71,14 @@ pub trait Triggers: Send + Sync {
     /// Makes a trigger, unless the name is taken: then it answers who has it.
     async fn create_trigger(&self, trigger: KeptTrigger) -> Result<Option<KeptTrigger>, Error>;
 
-    /// Changes a trigger that is at this revision. False if it is not, or is gone.
-    async fn replace_trigger(&self, id: TriggerId, revision: i64, by: Replacement) -> Result<bool, Error>;
+    /// Changes a trigger that is at this revision; what it was remains. False if it is not, or is gone.
+    async fn replace_trigger(
+        &self,
+        id: TriggerId,
+        revision: i64,
+        by: Replacement,
+        now: Timestamp,
+    ) -> Result<bool, Error>;
 
     /// Tells a trigger to rest or to go on; `next_tick` replaces that of a schedule. False if it is gone.
     async fn pause_trigger(
@@ -71,8 +88,14 @@ pub trait Triggers: Send + Sync {
         next_tick: Option<Timestamp>,
     ) -> Result<bool, Error>;
 
-    /// Removes a trigger. False if it is gone.
-    async fn remove_trigger(&self, id: TriggerId) -> Result<bool, Error>;
+    /// Removes a trigger; what it was remains. False if it is gone.
+    async fn remove_trigger(&self, id: TriggerId, now: Timestamp) -> Result<bool, Error>;
+
+    /// What remains of triggers, the oldest first, at most `limit`.
+    async fn remains(&self, limit: u32) -> Result<Vec<Remains>, Error>;
+
+    /// Nothing remains any more of this revision of a trigger.
+    async fn forget_remains(&self, id: TriggerId, revision: i64) -> Result<(), Error>;
 
     /// The trigger with this name.
     async fn trigger(&self, name: &str) -> Result<Option<KeptTrigger>, Error>;
@@ -88,6 +111,10 @@ pub trait Triggers: Send + Sync {
         until: Timestamp,
         limit: u32,
     ) -> Result<Vec<KeptTrigger>, Error>;
+
+    /// Nobody else is given a claimed tick until `until`. False if the trigger is at another tick, or rests, or is
+    /// gone.
+    async fn hold_tick(&self, id: TriggerId, tick: Timestamp, until: Timestamp) -> Result<bool, Error>;
 
     /// A tick is done, and this is the next one. Nothing changes if the trigger is at another tick.
     async fn ticked(&self, id: TriggerId, tick: Timestamp, next: Option<Timestamp>) -> Result<(), Error>;

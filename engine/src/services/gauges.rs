@@ -12,6 +12,9 @@ use crate::services::{Core, Unavailable};
 /// How often it is asked: as often as Prometheus looks, by default.
 const ASK_EVERY: Duration = Duration::from_secs(15);
 
+/// Triggers whose queues are asked for.
+const TRIGGERS_MAX: usize = 200;
+
 /// Asks until told to stop. Each engine does: whichever is asked by Prometheus knows.
 pub async fn run(core: Arc<Core>, stop: CancellationToken) {
     let mut turns = tokio::time::interval(ASK_EVERY);
@@ -53,6 +56,11 @@ impl Core {
         }
         for queue in [Queue::poison(), Queue::dead()] {
             metrics::messages::waiting(&queue, self.broker.ready(&queue).await?);
+        }
+        // Each asks the broker: of a deployment with more of them only the first are told.
+        for kept in self.triggers.triggers().await?.iter().take(TRIGGERS_MAX) {
+            let waiting = self.trigger_backlog(kept).await?.waiting;
+            metrics::triggers::waiting(&kept.name, waiting);
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use connectors::sqs::Queues;
 use serde::de::IgnoredAny;
 
 use crate::ports::broker::{
-    self, Address, Broker, Content, Exchange, Headers, Publication, Published, Queue, is_own_name,
+    self, Address, Broker, Content, Exchange, Headers, Prefix, Publication, Published, Queue,
 };
 use crate::services::Core;
 use crate::services::late_core::{LateCore, STOPPING};
@@ -40,23 +40,18 @@ const NAME_BYTES_MAX: usize = 255;
 /// The engine as these connectors see it.
 pub struct Messaging {
     core: Arc<LateCore>,
-    prefix: String,
+    prefix: Prefix,
 }
 
 impl Messaging {
     /// Of this engine, whose own queues and exchanges have names that begin with `prefix`.
-    pub fn new(core: Arc<LateCore>, prefix: String) -> Self {
+    pub fn new(core: Arc<LateCore>, prefix: Prefix) -> Self {
         Messaging { core, prefix }
     }
 
     /// Whether messages may go to what has this name: it could be the engine's own, here or in a broker.
     fn is_theirs(&self, name: &str) -> bool {
-        let is_ours = match name.strip_prefix(&self.prefix) {
-            // Without a prefix every name would be ours.
-            Some(name) => !self.prefix.is_empty() || is_own_name(name),
-            None => false,
-        };
-        !is_ours && name.len() <= NAME_BYTES_MAX
+        !self.prefix.reserves(name) && name.len() <= NAME_BYTES_MAX
     }
 
     async fn deliver(&self, publications: &[Publication]) -> Vec<Outcome> {
@@ -237,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_engines_own_queues_and_topics_do_not_exist() {
-        let with = |prefix: &str| Messaging::new(Arc::default(), prefix.to_owned());
+        let with = |prefix: &str| Messaging::new(Arc::default(), Prefix::new(prefix));
         for (prefix, name) in
             [("warren-", "warren-poison"), ("", "poison"), ("", "triggers.fifo"), ("", &"x".repeat(256))]
         {

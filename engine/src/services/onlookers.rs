@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -163,16 +163,20 @@ impl Core {
     pub async fn look_on(self: &Arc<Self>, interest: Interest) -> Result<Onlooker, Refused> {
         let place = self.onlookers.0.clone().try_acquire_owned().map_err(|_| Refused::TooMany)?;
         let queue = Queue::onlooker(&Uuid::new_v4().simple().to_string());
-        let consumer = self.attend(&queue, &interest).await?;
         let (sender, seen) = mpsc::channel(WAITING_MAX);
         let gone = self.stopping.child_token();
         let ends = gone.clone().drop_guard();
         let pump = Pump { core: self.clone(), queue, interest, room: Room::new(sender), gone };
+        // Whoever asks may leave at any time: what is made for them is removed by the one who made it.
+        let (tell, attended) = oneshot::channel();
         tokio::spawn(async move {
-            pump.run(consumer).await;
+            pump.run(tell).await;
             drop(place);
         });
-        Ok(Onlooker { seen, _ends: ends })
+        match attended.await {
+            Ok(attended) => attended.map(|()| Onlooker { seen, _ends: ends }).map_err(Refused::from),
+            Err(_) => Err(broker::Error::Cancelled.into()),
+        }
     }
 
     /// A consumer of a queue that gets what is of interest.
@@ -196,8 +200,16 @@ struct Pump {
 
 impl Pump {
     /// Until the onlooker is gone, or this process stops.
-    async fn run(mut self, mut consumer: Arc<dyn Consumer>) {
+    async fn run(mut self, tell: oneshot::Sender<Result<(), broker::Error>>) {
         let gone = self.gone.clone();
+        let mut consumer = match self.core.attend(&self.queue, &self.interest).await {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                let _ = tell.send(Err(error));
+                return self.delete().await;
+            }
+        };
+        let _ = tell.send(Ok(()));
         while gone.run_until_cancelled(self.pass_on(consumer.as_ref())).await.is_some() {
             self.room.missed_unknown();
             match gone.run_until_cancelled(self.attend_again()).await {

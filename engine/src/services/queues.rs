@@ -37,6 +37,9 @@ pub enum NotSent {
     /// Nobody has made the queue.
     #[error("there is no queue '{0}'")]
     NoQueue(String),
+    /// To take from it, or put into it, would break executions.
+    #[error("the queue '{0}' is Warren's own")]
+    Ours(String),
     /// Some may be there.
     #[error("it is not known whether the broker has all of them")]
     InDoubt,
@@ -67,6 +70,9 @@ impl Received {
 impl Core {
     /// Sends messages to a queue of somebody else, which is made first if `declares`.
     pub async fn send_to(&self, name: &str, declares: bool, messages: ToSend) -> Result<(), NotSent> {
+        if self.prefix.is_of(name) {
+            return Err(NotSent::Ours(name.to_owned()));
+        }
         let queue = Queue::theirs(name);
         if declares {
             self.broker.declare(std::slice::from_ref(&queue)).await?;
@@ -97,6 +103,9 @@ impl Core {
 
     /// Takes up to `max` messages from a queue of somebody else; waits so long for the first.
     pub async fn receive_from(&self, name: &str, max: usize, wait: Duration) -> Result<Received, NotSent> {
+        if self.prefix.is_of(name) && !self.prefix.is_of_the_dead(name) {
+            return Err(NotSent::Ours(name.to_owned()));
+        }
         let consumer = match self.broker.consume(&Queue::theirs(name), max).await {
             Ok(consumer) => consumer,
             Err(_) if self.broker.health() == Health::Good => return Err(NotSent::NoQueue(name.to_owned())),

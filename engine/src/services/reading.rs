@@ -181,9 +181,11 @@ impl Core {
             Message::Result(result) => {
                 let task = result.task;
                 let key = BranchKey { execution: result.execution, branch: result.path };
+                let ended = |answer, source| Event::TaskEnded { task, answer, source };
                 let event = match result.report {
                     TaskReport::Submitted(output) => Event::TaskSubmitted { task, output },
-                    TaskReport::Ended(answer) => Event::TaskEnded { task, answer, source: Source::Call },
+                    TaskReport::Ended(answer) => ended(answer, Source::Call),
+                    TaskReport::JobEnded(answer) => ended(answer, Source::SubmittedCall),
                 };
                 self.work_result(Told { key, task, event, redelivered }, row).await
             }

@@ -1,5 +1,5 @@
 //! Status events: each change of the status of a Standard execution, announced to all who listen, in the shape
-//! that EventBridge gives it (api.md §5).
+//! that EventBridge gives it.
 //!
 //! ```text
 //!   start ────────▶ RUNNING, confirmed ─▶ first transition           a root that has moved was announced

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ pub async fn run(
 
 /// How a call ends.
 enum Outcome {
-    Ended(Answer),
+    Ended(TaskReport),
     Cancelled,
     HeldTooLong,
 }
@@ -167,13 +168,13 @@ impl Call {
                 let outcome = tokio::select! {
                     biased;
                     () = cancelled.cancelled() => Outcome::Cancelled,
-                    answer = self.call(&message, &delivery) => Outcome::Ended(answer),
+                    report = self.call(&message, &delivery) => Outcome::Ended(report),
                     () = held_too_long(&message) => Outcome::HeldTooLong,
                 };
                 self.running.end(&id);
                 match outcome {
-                    Outcome::Ended(answer) => {
-                        self.report(&message, &delivery, TaskReport::Ended(answer)).await;
+                    Outcome::Ended(report) => {
+                        self.report(&message, &delivery, report).await;
                         Settle::Acknowledge
                     }
                     Outcome::HeldTooLong => {
@@ -200,16 +201,17 @@ impl Call {
         }
     }
 
-    async fn call(&self, message: &TaskMessage, delivery: &Delivery) -> Answer {
-        let submission = Submitted { call: self, message, delivery };
+    async fn call(&self, message: &TaskMessage, delivery: &Delivery) -> TaskReport {
+        let submission = Submitted { call: self, message, delivery, told: AtomicBool::new(false) };
         let request = request_of(message, message.again || delivery.redeliveries > 0);
         let run = AssertUnwindSafe(self.connector.run(request, &submission));
-        match run.catch_unwind().await {
+        let answer = match run.catch_unwind().await {
             Ok(Ok(output)) => Answer::Succeeded(output),
             Ok(Err(failure)) => Answer::Failed(failure),
             // A bug; it must not hold the request for ever.
             Err(_) => Answer::Failed(Failure::new(names::RUNTIME, "the connector failed on this request")),
-        }
+        };
+        if submission.told.into_inner() { TaskReport::JobEnded(answer) } else { TaskReport::Ended(answer) }
     }
 
     /// Nobody will answer the task: its execution must not wait for that.
@@ -254,11 +256,13 @@ struct Submitted<'a> {
     call: &'a Call,
     message: &'a TaskMessage,
     delivery: &'a Delivery,
+    told: AtomicBool,
 }
 
 #[async_trait]
 impl Submission for Submitted<'_> {
     async fn submitted(&self, output: Value) {
+        self.told.store(true, Ordering::Relaxed);
         self.call.report(self.message, self.delivery, TaskReport::Submitted(output)).await;
     }
 }
@@ -277,7 +281,7 @@ fn result(
 ) -> Publication {
     let kind = match &report {
         TaskReport::Submitted(_) => "submitted",
-        TaskReport::Ended(_) => "ended",
+        TaskReport::Ended(_) | TaskReport::JobEnded(_) => "ended",
     };
     let body = TaskResult {
         execution: message.execution,

@@ -147,10 +147,10 @@ class Starts(ServersTest):
         self.assertTrue(first.healthy())
 
     def test_an_address_that_is_not_of_this_machine_is_named(self):
-        code, said = self.does_not_start("--host", "192.0.2.1", "--port", "0")
+        code, said = self.does_not_start("--listen", "192.0.2.1", "--port", "0")
         self.assertEqual(code, 1, said)
         self.assertIn("failed to listen on 192.0.2.1:0", said)
-        self.assertIn("choose another address with --host", said)
+        self.assertIn("choose another address with --listen", said)
 
     def test_a_directory_that_cannot_be_used_is_named(self):
         (self.place / "file").write_text("")

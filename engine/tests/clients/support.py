@@ -90,6 +90,8 @@ class Process:
             [str(argument) for argument in arguments],
             cwd=directory, env=environment(**variables), text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # Of a shell's background job it is ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.stdout, self.stderr = [], []
         self.readers = [

@@ -77,6 +77,32 @@ class Triggers(ServerTest):
         self.warren("trigger", "delete", name)
         self.assertIn("There is no trigger", self.warren_fails("trigger", "show", name))
 
+    def test_what_was_not_started_goes_back_when_a_trigger_is_told_to_rest(self):
+        machine, name = self.create(PASS), self.name()
+        self.warren("trigger", "create", self.file(ORDERS.format(name=name) + "rate_per_second: 1\n"))
+        for number in range(30):
+            self.publish(number)
+        self.inputs(machine, 1)
+        self.warren("trigger", "pause", name)
+        # At one a second it would take half a minute more to start all that was taken.
+        waiting = lambda: json.loads(self.warren("trigger", "show", name, "--json"))["waiting"]
+        eventually(lambda: waiting() > 15, within=12)
+        # Another way of working leaves it resting, and its events waiting.
+        self.warren("trigger", "create", "--replace", self.file(ORDERS.format(name=name)))
+        shown = json.loads(self.warren("trigger", "show", name, "--json"))
+        self.assertTrue(shown["paused"] and shown["waiting"] > 15, shown)
+        self.warren("trigger", "resume", name)
+        started = self.inputs(machine, 30)
+        self.assertEqual(sorted(each["number"] for each in started), list(range(30)))
+
+    def test_queues_of_warren_are_nobodys(self):
+        name = self.name()
+        text = f"{{name: {name}, machine: {name}, from: {{queue: warren.standard.0}}}}"
+        self.assertIn("/from/queue: the queue warren.standard.0 is Warren's own",
+                      self.warren_fails("trigger", "create", self.file(text)))
+        self.assertIn("is Warren's own", self.warren_fails("queue", "receive", "warren.express.0"))
+        self.assertIn("is Warren's own", self.warren_fails("queue", "send", "warren.express.0", "--body", "1"))
+
     def warren_fails(self, *arguments):
         process = Process([WARREN, *arguments, "--endpoint", self.server.endpoint], self.place)
         self.addCleanup(process.end)
@@ -108,7 +134,7 @@ class Triggers(ServerTest):
         text = f"{{name: {name}, machine: {name}, from: {{schedule: 'cron(* * * * ? *)'}}}}"
         self.warren("trigger", "create", self.file(text))
         shown = json.loads(self.warren("trigger", "show", name, "--json"))
-        self.assertIn("nextTick", shown)
+        self.assertIn("next_tick", shown)
         [event] = self.inputs(machine, 1)[:1]
         self.assertEqual((event["source"], event["detail-type"]), ("aws.events", "Scheduled Event"))
         self.warren("trigger", "delete", name)
@@ -118,7 +144,7 @@ class Triggers(ServerTest):
         retry = "retry: {attempts: 1, seconds: 1, seconds_max: 1}\n"
         self.warren("trigger", "create", self.file(ORDERS.format(name=name) + retry))
         self.publish()
-        eventually(lambda: json.loads(self.warren("trigger", "show", name, "--json"))["deadLetters"] == 1)
+        eventually(lambda: json.loads(self.warren("trigger", "show", name, "--json"))["dead_letters"] == 1)
         self.warren("trigger", "delete", name)
 
     def test_a_message_starts_one_execution_with_its_id(self):

@@ -1,4 +1,4 @@
-//! F4, F7, F14: the broker dies and comes back, or throws everybody out.
+//! The broker dies and comes back, or throws everybody out.
 
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ fn kill_broker(world: &mut World) {
     tokio::task::block_in_place(|| broker.restart());
 }
 
-/// F6: a broker without memory or disk takes no messages; it says so to publishers and to nobody else.
+/// A broker without memory or disk takes no messages; it says so to publishers and to nobody else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_while_the_broker_takes_no_messages() {
     let mut world = World::start("f6", 2).await;

@@ -1,4 +1,4 @@
-//! F17: an answer to a task token meets another answer, a time-out, a heartbeat or a stop. One of them wins.
+//! An answer to a task token meets another answer, a time-out, a heartbeat or a stop. One of them wins.
 
 use std::time::Duration;
 

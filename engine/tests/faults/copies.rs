@@ -1,4 +1,4 @@
-//! F13: transitions arrive three times and in another order.
+//! Transitions arrive three times and in another order.
 
 use std::collections::HashSet;
 use std::sync::Arc;

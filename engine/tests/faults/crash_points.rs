@@ -1,4 +1,4 @@
-//! F2: the process dies at each named point of its own code. Only in a build with the feature `crash-points`.
+//! The process dies at each named point of its own code. Only in a build with the feature `crash-points`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

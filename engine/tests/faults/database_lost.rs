@@ -1,4 +1,4 @@
-//! F8, F9: the database restarts, or ends connections.
+//! The database restarts, or ends connections.
 
 use std::time::{Duration, Instant};
 

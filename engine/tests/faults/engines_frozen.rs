@@ -1,4 +1,4 @@
-//! F12: an engine stands still so long that others take over, and then goes on with what it remembers.
+//! An engine stands still so long that others take over, and then goes on with what it remembers.
 
 use std::time::Duration;
 

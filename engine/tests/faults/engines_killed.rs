@@ -1,4 +1,4 @@
-//! F1, F3, F15: engines are killed, as a machine dies.
+//! Engines are killed, as a machine dies.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! F19: messages that nobody can read end among the dead, with the reason, and hold up nobody.
+//! Messages that nobody can read end among the dead, with the reason, and hold up nobody.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! F10: what was asked was done, and the answer is lost: a COMMIT, a confirm, an acknowledgement, at any byte.
+//! What was asked was done, and the answer is lost: a COMMIT, a confirm, an acknowledgement, at any byte.
 
 use std::time::Duration;
 

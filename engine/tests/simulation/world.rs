@@ -11,7 +11,7 @@ use engine::adapters::in_process::InProcess;
 use engine::arn::Home;
 use engine::cli::replay::recording::What;
 use engine::ids::{MachineId, RevisionId};
-use engine::ports::broker::{self, Broker, Family, Queue};
+use engine::ports::broker::{self, Broker, Family, Prefix, Queue};
 use engine::ports::catalog::{Activity, Machine, Revision};
 use engine::ports::clock::Clock;
 use engine::services::callbacks::TaskError;
@@ -230,6 +230,7 @@ impl World {
             }),
             clock: self.clock.clone(),
             home: Home::default(),
+            prefix: Prefix::new("warren."),
             limits: Limits {
                 history_events_max: self.history_events_max,
                 fused_states_max: self.fused_states_max,

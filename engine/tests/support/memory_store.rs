@@ -42,6 +42,7 @@ struct State {
     executions: BTreeMap<ExecutionId, Record>,
     settings: BTreeMap<String, Vec<u8>>,
     triggers: BTreeMap<String, triggers::Kept>,
+    trigger_remains: Vec<engine::ports::triggers::Remains>,
     /// The number of the last machine or activity.
     made: u64,
     stamps: Stamps,
@@ -117,6 +118,7 @@ impl MemoryStore {
             executions: BTreeMap::new(),
             settings: BTreeMap::new(),
             triggers: BTreeMap::new(),
+            trigger_remains: Vec::new(),
             made: 0,
             stamps: Stamps(seed),
             history_events_max,

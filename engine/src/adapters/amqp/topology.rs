@@ -23,6 +23,8 @@ const DELIVERIES_MAX: i64 = 50;
 /// For the last stop, behind which a message would be dropped.
 const DELIVERIES_OF_DEAD_MAX: i64 = 1_000_000;
 const NAME_BYTES_MAX: usize = 255;
+/// What waits for an onlooker at the broker; the oldest gives way.
+const ONLOOKER_MESSAGES_MAX: i32 = 10_000;
 
 /// How queues keep what is in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,8 +62,12 @@ impl Topology {
         self.lock().remove(queue);
     }
 
+    /// Made again when the connection is lost. A trigger's is not: any process may have removed it with its
+    /// trigger, and whoever works the trigger makes it.
     pub(super) fn remember(&self, queue: &Queue) {
-        self.lock().insert(queue.clone());
+        if !queue.is_triggers() {
+            self.lock().insert(queue.clone());
+        }
     }
 
     /// The last stops and the ladder.
@@ -119,7 +125,12 @@ impl Topology {
         if queue.is_exclusive() {
             // Without `auto_delete`: answers wait while their consumer is replaced.
             let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-            let declared = channel.queue_declare(name.as_str().into(), options, FieldTable::default()).await;
+            let mut arguments = FieldTable::default();
+            if !queue.is_reply() {
+                // Of an onlooker who does not keep up, or has left.
+                arguments.insert("x-max-length".into(), AMQPValue::LongInt(ONLOOKER_MESSAGES_MAX));
+            }
+            let declared = channel.queue_declare(name.as_str().into(), options, arguments).await;
             return declared.map(|_| ()).map_err(|error| refused(&name, &error));
         }
         let arguments = if [Queue::dead(), Queue::poison()].contains(queue) {

@@ -8,10 +8,10 @@ use sqlx::query;
 use super::failure::Fault;
 use super::rows::Id;
 use super::{PostgresStore, ask};
-use crate::adapters::sql::triggers::{decode, number, trigger_columns};
+use crate::adapters::sql::triggers::{decode, decode_remains, number, trigger_columns};
 use crate::ids::TriggerId;
 use crate::ports::store::Error;
-use crate::ports::triggers::{KeptTrigger, Replacement, TRIGGERS_MAX, Triggers};
+use crate::ports::triggers::{KeptTrigger, Remains, Replacement, TRIGGERS_MAX, Triggers};
 
 fn milliseconds(at: Option<Timestamp>) -> Option<i64> {
     at.map(|at| at.milliseconds())
@@ -53,12 +53,24 @@ async fn replace(
     id: TriggerId,
     revision: i64,
     by: Replacement,
+    now: Timestamp,
 ) -> Result<bool, Fault> {
-    const REPLACE: &str = "
-        UPDATE triggers SET definition = $3, next_tick = $4, claimed_until = NULL, revision = revision + 1
-        WHERE id = $1 AND revision = $2";
+    // The inner query sees the row as it was; that it is locked keeps it so.
+    const REPLACE: &str = concat!(
+        "WITH before AS (SELECT ",
+        trigger_columns!(),
+        " FROM triggers WHERE id = $1 AND revision = $2 FOR UPDATE),
+        kept AS (
+            INSERT INTO trigger_remains (",
+        trigger_columns!(),
+        ", since) SELECT *, $6 FROM before)
+        UPDATE triggers SET definition = $3, next_tick = $4, paused = coalesce($5, triggers.paused),
+            claimed_until = NULL, revision = triggers.revision + 1
+        FROM before WHERE triggers.id = before.id"
+    );
     let replace = query(REPLACE).bind(Id(id.0)).bind(revision).bind(by.definition);
-    Ok(replace.bind(milliseconds(by.next_tick)).execute(connection).await?.rows_affected() > 0)
+    let replace = replace.bind(milliseconds(by.next_tick)).bind(by.paused).bind(now.milliseconds());
+    Ok(replace.execute(connection).await?.rows_affected() > 0)
 }
 
 async fn pause(
@@ -74,9 +86,29 @@ async fn pause(
     Ok(pause.execute(connection).await?.rows_affected() > 0)
 }
 
-async fn remove(connection: &mut PgConnection, id: TriggerId) -> Result<bool, Fault> {
-    let remove = query("DELETE FROM triggers WHERE id = $1").bind(Id(id.0));
+async fn remove(connection: &mut PgConnection, id: TriggerId, now: Timestamp) -> Result<bool, Fault> {
+    const REMOVE: &str = concat!(
+        "WITH gone AS (DELETE FROM triggers WHERE id = $1 RETURNING ",
+        trigger_columns!(),
+        ") INSERT INTO trigger_remains (",
+        trigger_columns!(),
+        ", since) SELECT *, $2 FROM gone"
+    );
+    let remove = query(REMOVE).bind(Id(id.0)).bind(now.milliseconds());
     Ok(remove.execute(connection).await?.rows_affected() > 0)
+}
+
+async fn remains(connection: &mut PgConnection, limit: u32) -> Result<Vec<Remains>, Fault> {
+    const REMAINS: &str =
+        concat!("SELECT ", trigger_columns!(), ", since FROM trigger_remains ORDER BY since LIMIT $1");
+    let rows = query(REMAINS).bind(i64::from(limit)).fetch_all(connection).await?;
+    rows.iter().map(decode_remains).collect()
+}
+
+async fn forget(connection: &mut PgConnection, id: TriggerId, revision: i64) -> Result<(), Fault> {
+    let forget = query("DELETE FROM trigger_remains WHERE id = $1 AND revision = $2");
+    forget.bind(Id(id.0)).bind(revision).execute(connection).await?;
+    Ok(())
 }
 
 async fn claim(
@@ -100,6 +132,18 @@ async fn claim(
     Ok(claimed)
 }
 
+async fn hold(
+    connection: &mut PgConnection,
+    id: TriggerId,
+    tick: Timestamp,
+    until: Timestamp,
+) -> Result<bool, Fault> {
+    const HOLD: &str =
+        "UPDATE triggers SET claimed_until = $3 WHERE id = $1 AND next_tick = $2 AND NOT paused";
+    let hold = query(HOLD).bind(Id(id.0)).bind(tick.milliseconds()).bind(until.milliseconds());
+    Ok(hold.execute(connection).await?.rows_affected() > 0)
+}
+
 async fn ticked(
     connection: &mut PgConnection,
     id: TriggerId,
@@ -119,8 +163,14 @@ impl Triggers for PostgresStore {
         ask!(self, connection => create(connection, trigger))
     }
 
-    async fn replace_trigger(&self, id: TriggerId, revision: i64, by: Replacement) -> Result<bool, Error> {
-        ask!(self, connection => replace(connection, id, revision, by))
+    async fn replace_trigger(
+        &self,
+        id: TriggerId,
+        revision: i64,
+        by: Replacement,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        ask!(self, connection => replace(connection, id, revision, by, now))
     }
 
     async fn pause_trigger(
@@ -132,8 +182,16 @@ impl Triggers for PostgresStore {
         ask!(self, connection => pause(connection, id, paused, next_tick))
     }
 
-    async fn remove_trigger(&self, id: TriggerId) -> Result<bool, Error> {
-        ask!(self, connection => remove(connection, id))
+    async fn remove_trigger(&self, id: TriggerId, now: Timestamp) -> Result<bool, Error> {
+        ask!(self, connection => remove(connection, id, now))
+    }
+
+    async fn remains(&self, limit: u32) -> Result<Vec<Remains>, Error> {
+        ask!(self, connection => remains(connection, limit))
+    }
+
+    async fn forget_remains(&self, id: TriggerId, revision: i64) -> Result<(), Error> {
+        ask!(self, connection => forget(connection, id, revision))
     }
 
     async fn trigger(&self, name: &str) -> Result<Option<KeptTrigger>, Error> {
@@ -151,6 +209,10 @@ impl Triggers for PostgresStore {
         limit: u32,
     ) -> Result<Vec<KeptTrigger>, Error> {
         ask!(self, connection => claim(connection, now, until, limit))
+    }
+
+    async fn hold_tick(&self, id: TriggerId, tick: Timestamp, until: Timestamp) -> Result<bool, Error> {
+        ask!(self, connection => hold(connection, id, tick, until))
     }
 
     async fn ticked(&self, id: TriggerId, tick: Timestamp, next: Option<Timestamp>) -> Result<(), Error> {

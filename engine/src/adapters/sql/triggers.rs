@@ -3,7 +3,7 @@
 use super::Columns;
 use crate::ids::TriggerId;
 use crate::ports::store;
-use crate::ports::triggers::{KeptTrigger, Origin};
+use crate::ports::triggers::{KeptTrigger, Origin, Remains};
 
 /// The columns of a trigger, in the order [`decode`] reads them.
 macro_rules! trigger_columns {
@@ -43,4 +43,9 @@ pub fn decode<R: Columns>(row: &R) -> Result<KeptTrigger, R::Error> {
         created_at: row.time(6)?,
         next_tick: row.maybe_time(7)?,
     })
+}
+
+/// What remains of a trigger: its columns, then the time.
+pub fn decode_remains<R: Columns>(row: &R) -> Result<Remains, R::Error> {
+    Ok(Remains { trigger: decode(row)?, since: row.time(8)? })
 }

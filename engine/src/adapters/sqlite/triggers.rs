@@ -9,10 +9,10 @@ use sqlx::sqlite::SqliteConnection;
 use super::SqliteStore;
 use super::failure::failure;
 use super::rows::blob;
-use crate::adapters::sql::triggers::{decode, number, trigger_columns};
+use crate::adapters::sql::triggers::{decode, decode_remains, number, trigger_columns};
 use crate::ids::TriggerId;
 use crate::ports::store::Error;
-use crate::ports::triggers::{KeptTrigger, Replacement, TRIGGERS_MAX, Triggers};
+use crate::ports::triggers::{KeptTrigger, Remains, Replacement, TRIGGERS_MAX, Triggers};
 
 fn milliseconds(at: Option<Timestamp>) -> Option<i64> {
     at.map(|at| at.milliseconds())
@@ -58,13 +58,27 @@ async fn replace(
     id: TriggerId,
     revision: i64,
     by: Replacement,
+    now: Timestamp,
 ) -> Result<bool, Error> {
+    const KEEP: &str = concat!(
+        "INSERT INTO trigger_remains (",
+        trigger_columns!(),
+        ", since) SELECT ",
+        trigger_columns!(),
+        ", ?3 FROM triggers WHERE id = ?1 AND revision = ?2"
+    );
     const REPLACE: &str = "
-        UPDATE triggers SET definition = ?3, next_tick = ?4, claimed_until = NULL, revision = revision + 1
+        UPDATE triggers SET definition = ?3, next_tick = ?4, paused = coalesce(?5, paused), claimed_until = NULL,
+            revision = revision + 1
         WHERE id = ?1 AND revision = ?2";
+    let keep = query(KEEP).bind(blob(id.0)).bind(revision).bind(now.milliseconds());
+    if keep.execute(&mut *connection).await.map_err(failure)?.rows_affected() == 0 {
+        return Ok(false);
+    }
     let replace = query(REPLACE).bind(blob(id.0)).bind(revision).bind(by.definition);
-    let replaced = replace.bind(milliseconds(by.next_tick)).execute(connection).await.map_err(failure)?;
-    Ok(replaced.rows_affected() > 0)
+    let replace = replace.bind(milliseconds(by.next_tick)).bind(by.paused);
+    replace.execute(connection).await.map_err(failure)?;
+    Ok(true)
 }
 
 async fn pause(
@@ -80,9 +94,31 @@ async fn pause(
     Ok(pause.execute(connection).await.map_err(failure)?.rows_affected() > 0)
 }
 
-async fn remove(connection: &mut SqliteConnection, id: TriggerId) -> Result<bool, Error> {
+async fn remove(connection: &mut SqliteConnection, id: TriggerId, now: Timestamp) -> Result<bool, Error> {
+    const KEEP: &str = concat!(
+        "INSERT INTO trigger_remains (",
+        trigger_columns!(),
+        ", since) SELECT ",
+        trigger_columns!(),
+        ", ?2 FROM triggers WHERE id = ?1"
+    );
+    let keep = query(KEEP).bind(blob(id.0)).bind(now.milliseconds());
+    keep.execute(&mut *connection).await.map_err(failure)?;
     let remove = query("DELETE FROM triggers WHERE id = ?1").bind(blob(id.0));
     Ok(remove.execute(connection).await.map_err(failure)?.rows_affected() > 0)
+}
+
+async fn remains(connection: &mut SqliteConnection, limit: u32) -> Result<Vec<Remains>, Error> {
+    const REMAINS: &str =
+        concat!("SELECT ", trigger_columns!(), ", since FROM trigger_remains ORDER BY since LIMIT ?1");
+    let rows = query(REMAINS).bind(i64::from(limit)).fetch_all(connection).await.map_err(failure)?;
+    rows.iter().map(decode_remains).collect()
+}
+
+async fn forget(connection: &mut SqliteConnection, id: TriggerId, revision: i64) -> Result<(), Error> {
+    let forget = query("DELETE FROM trigger_remains WHERE id = ?1 AND revision = ?2");
+    forget.bind(blob(id.0)).bind(revision).execute(connection).await.map_err(failure)?;
+    Ok(())
 }
 
 async fn claim(
@@ -106,6 +142,18 @@ async fn claim(
     Ok(claimed)
 }
 
+async fn hold(
+    connection: &mut SqliteConnection,
+    id: TriggerId,
+    tick: Timestamp,
+    until: Timestamp,
+) -> Result<bool, Error> {
+    const HOLD: &str =
+        "UPDATE triggers SET claimed_until = ?3 WHERE id = ?1 AND next_tick = ?2 AND NOT paused";
+    let hold = query(HOLD).bind(blob(id.0)).bind(tick.milliseconds()).bind(until.milliseconds());
+    Ok(hold.execute(connection).await.map_err(failure)?.rows_affected() > 0)
+}
+
 async fn ticked(
     connection: &mut SqliteConnection,
     id: TriggerId,
@@ -125,8 +173,14 @@ impl Triggers for SqliteStore {
         self.write(|connection, _| create(connection, trigger).boxed()).await
     }
 
-    async fn replace_trigger(&self, id: TriggerId, revision: i64, by: Replacement) -> Result<bool, Error> {
-        self.write(move |connection, _| replace(connection, id, revision, by).boxed()).await
+    async fn replace_trigger(
+        &self,
+        id: TriggerId,
+        revision: i64,
+        by: Replacement,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        self.write(move |connection, _| replace(connection, id, revision, by, now).boxed()).await
     }
 
     async fn pause_trigger(
@@ -138,8 +192,16 @@ impl Triggers for SqliteStore {
         self.write(move |connection, _| pause(connection, id, paused, next_tick).boxed()).await
     }
 
-    async fn remove_trigger(&self, id: TriggerId) -> Result<bool, Error> {
-        self.write(move |connection, _| remove(connection, id).boxed()).await
+    async fn remove_trigger(&self, id: TriggerId, now: Timestamp) -> Result<bool, Error> {
+        self.write(move |connection, _| remove(connection, id, now).boxed()).await
+    }
+
+    async fn remains(&self, limit: u32) -> Result<Vec<Remains>, Error> {
+        remains(self.reader().await.statement(), limit).await
+    }
+
+    async fn forget_remains(&self, id: TriggerId, revision: i64) -> Result<(), Error> {
+        self.write(move |connection, _| forget(connection, id, revision).boxed()).await
     }
 
     async fn trigger(&self, name: &str) -> Result<Option<KeptTrigger>, Error> {
@@ -157,6 +219,10 @@ impl Triggers for SqliteStore {
         limit: u32,
     ) -> Result<Vec<KeptTrigger>, Error> {
         self.write(move |connection, _| claim(connection, now, until, limit).boxed()).await
+    }
+
+    async fn hold_tick(&self, id: TriggerId, tick: Timestamp, until: Timestamp) -> Result<bool, Error> {
+        self.write(move |connection, _| hold(connection, id, tick, until).boxed()).await
     }
 
     async fn ticked(&self, id: TriggerId, tick: Timestamp, next: Option<Timestamp>) -> Result<(), Error> {

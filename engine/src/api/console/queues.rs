@@ -113,6 +113,7 @@ impl From<NotSent> for Problem {
     fn from(error: NotSent) -> Self {
         match error {
             NotSent::NoQueue(_) => Problem::not_found(error.to_string()),
+            NotSent::Ours(_) => Problem::bad_request(error.to_string()),
             NotSent::InDoubt | NotSent::Unavailable(_) => Problem::unavailable(error.to_string()),
         }
     }

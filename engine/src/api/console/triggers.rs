@@ -7,7 +7,7 @@
 //! | `GET triggers/NAME` | shows one, with what waits for it |
 //! | `DELETE triggers/NAME` | removes one, with what waits for it |
 //! | `POST triggers/NAME/pause`, `…/resume` | tells one to rest, or to go on |
-//! | `POST triggers/NAME/test` | tells what would become of an event: `{"event": …, "id": …, "routingKey": …, "headers": {…}}` |
+//! | `POST triggers/NAME/test` | tells what would become of an event: `{"event": …, "id": …, "routing_key": …, "headers": {…}}` |
 //! | `POST triggers/test` | the same for a definition that is not kept: `{"definition": …, "event": …}` |
 
 use axum::Router;
@@ -43,6 +43,7 @@ async fn list(State(core): State<CoreCell>) -> Answer {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Creation {
     #[serde(default)]
     replace: bool,
@@ -76,7 +77,7 @@ async fn show(State(core): State<CoreCell>, Path(name): Path<String>) -> Answer 
         let mut shown = describe(&kept);
         if let Value::Object(fields) = &mut shown {
             fields.insert("waiting".to_owned(), json!(backlog.waiting));
-            fields.insert("deadLetters".to_owned(), json!(backlog.dead_letters));
+            fields.insert("dead_letters".to_owned(), json!(backlog.dead_letters));
         }
         Ok((StatusCode::OK, shown))
     };
@@ -167,9 +168,9 @@ fn describe(kept: &KeptTrigger) -> Value {
     shown.insert("origin".to_owned(), json!(origin));
     shown.insert("paused".to_owned(), json!(kept.paused));
     shown.insert("revision".to_owned(), json!(kept.revision));
-    shown.insert("createdAt".to_owned(), json!(kept.created_at.to_string()));
+    shown.insert("created_at".to_owned(), json!(kept.created_at.to_string()));
     if let Some(tick) = kept.next_tick {
-        shown.insert("nextTick".to_owned(), json!(tick.to_string()));
+        shown.insert("next_tick".to_owned(), json!(tick.to_string()));
     }
     let definition = Definition::from_json(&kept.definition).map(|definition| definition.to_value());
     shown.insert("definition".to_owned(), definition.unwrap_or_default());

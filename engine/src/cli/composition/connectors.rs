@@ -15,6 +15,7 @@ use connectors::states::StatesConnector;
 use super::connections::ConfiguredConnections;
 use crate::api::from_tasks::OwnApi;
 use crate::config::Config;
+use crate::ports::broker::Prefix;
 use crate::services::bus::EngineBus;
 use crate::services::child_executions::ChildExecutions;
 use crate::services::late_core::LateCore;
@@ -22,7 +23,7 @@ use crate::services::messaging::Messaging;
 
 /// All connectors. What they ask of the engine they ask of `core`, once that is attached.
 pub fn all(config: &Config, core: &Arc<LateCore>) -> io::Result<Vec<Arc<dyn Connector>>> {
-    let messaging = Arc::new(Messaging::new(core.clone(), config.broker.prefix.clone()));
+    let messaging = Arc::new(Messaging::new(core.clone(), Prefix::new(config.broker.prefix.clone())));
     let connections = Arc::new(ConfiguredConnections::new(config));
     Ok(vec![
         Arc::new(LambdaConnector::new(config.functions.clone())?),

@@ -71,6 +71,14 @@ fn check_together(fields: &mut Fields<'_, '_>, from: Option<&Source>, name_from:
                 fields.report(name, "is of no use to a schedule, which brings no events; leave it out");
             }
         }
+        for name in ["rate_per_second", "concurrency"] {
+            if fields.has(name) {
+                fields.report(
+                    name,
+                    "is for messages; a schedule starts one execution at each tick; leave it out",
+                );
+            }
+        }
     }
     if fields.has("batch") && matches!(name_from, NameFrom::Path(_)) {
         let message = "names an execution after one event, but a batch has many; leave one of the two out";

@@ -57,7 +57,7 @@ metrics! {
     REDRIVEN = Metric::counter(
         "warren_executions_redriven_total",
         &[Machine, Type],
-        "Failed executions that were set going again by RedriveExecution.",
+        "Failed executions that were set going again by RedriveExecution; none yet, as that is not there.",
     )
     .counted(OncePerWork)
     .cloudwatch("ExecutionsRedriven");

@@ -6,7 +6,7 @@ use crate::metrics::metric::{Metric, Unit};
 metrics! {
     BUILD = Metric::gauge(
         "warren_build_info",
-        Unit::Flag,
+        Unit::Count,
         &[Version, Roles],
         "1, with the release and the roles of the process.",
     );

@@ -47,6 +47,14 @@ metrics! {
         "Whether a trigger is paused: its events wait.",
     );
 
+    WAITING = Metric::gauge(
+        "warren_trigger_waiting_events",
+        Unit::Count,
+        &[Trigger],
+        "Events that wait in a trigger's queue, of the first two hundred triggers by name. The same from each process \
+         with the role `engine`.",
+    );
+
     BATCHES = Metric::sizes(
         "warren_trigger_batch_events",
         BATCH,
@@ -59,6 +67,6 @@ metrics! {
         "warren_trigger_lag_seconds",
         Unit::Seconds,
         &[Trigger],
-        "How long the event that was taken last had waited.",
+        "Age of the event that was taken last, by its member `time`; of messages without one nothing is told.",
     );
 }

@@ -27,6 +27,36 @@ pub fn is_own_name(name: &str) -> bool {
     OWN_WORDS.contains(&name.split('.').next().unwrap_or_default())
 }
 
+/// What names of ours begin with where others have theirs, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(String);
+
+impl Prefix {
+    /// As it is configured; may be empty.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Prefix(prefix.into())
+    }
+
+    /// Whether a queue or an exchange of this name is ours, or may become so.
+    pub fn reserves(&self, name: &str) -> bool {
+        match name.strip_prefix(&self.0) {
+            // Without a prefix every name would be ours.
+            Some(name) => !self.0.is_empty() || is_own_name(name),
+            None => false,
+        }
+    }
+
+    /// Whether a queue of this name is one that only we may take from and give to.
+    pub fn is_of(&self, name: &str) -> bool {
+        name.strip_prefix(&self.0).is_some_and(is_own_name)
+    }
+
+    /// Whether it is a queue of ours that people read by hand: what could not be worked.
+    pub fn is_of_the_dead(&self, name: &str) -> bool {
+        name.strip_prefix(&self.0).is_some_and(|name| ["dead", "poison"].contains(&name))
+    }
+}
+
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
@@ -196,6 +226,10 @@ impl Queue {
     /// Events for somebody who looks on. It belongs to the connection of the broker that declared it.
     pub fn onlooker(id: &str) -> Self {
         Queue::named(format!("onlookers.{id}"))
+    }
+    /// Whether it is that of a trigger.
+    pub fn is_triggers(&self) -> bool {
+        self.is_ours && self.name.starts_with("triggers.")
     }
     /// Whether it is ours, and its name has an adapter's prefix.
     pub fn is_ours(&self) -> bool {

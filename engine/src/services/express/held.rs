@@ -154,7 +154,8 @@ impl Turn {
             }
             None => match decode::<TaskResult>(&delivery.body) {
                 Ok(TaskResult { report: TaskReport::Ended(answer), .. }) => ended(answer),
-                Ok(TaskResult { report: TaskReport::Submitted(_), .. }) | Err(_) => {
+                Ok(TaskResult { report: TaskReport::Submitted(_) | TaskReport::JobEnded(_), .. })
+                | Err(_) => {
                     let cause = "the answer of the task cannot be read";
                     ended(Answer::Failed(Failure::new(names::TASK_FAILED, cause)))
                 }

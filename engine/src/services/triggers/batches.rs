@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::caps::Caps;
 use super::compiled::{Compiled, Read};
-use super::starting::Order;
+use super::letters::tries;
+use super::starting::{Order, Outcome, Tries};
+use super::{HELD_MAX, Stops};
 use crate::events::execution_name::ExecutionName;
 use crate::events::rule::Batch;
 use crate::ports::broker::{self, Consumer, Delivery, Settle};
@@ -61,7 +63,7 @@ pub(super) struct Batches {
     trigger: Arc<Compiled>,
     batch: Batch,
     consumer: Arc<dyn Consumer>,
-    caps: Caps,
+    caps: Arc<Caps>,
 }
 
 impl Batches {
@@ -76,15 +78,16 @@ impl Batches {
         trigger: Arc<Compiled>,
         batch: Batch,
         consumer: Arc<dyn Consumer>,
-        stop: CancellationToken,
+        caps: Arc<Caps>,
+        stops: Stops,
     ) -> Result<(), broker::Error> {
-        let caps = Caps::of(&trigger.trigger);
         let gone = core.cut_off.clone();
         let batches = Batches { core, trigger, batch, consumer, caps };
         tokio::select! {
             biased;
             () = gone.cancelled() => Ok(()),
-            ended = batches.serve(&stop) => ended,
+            ended = batches.serve(&stops.stop) => ended,
+            () = stops.gives_back() => Ok(()),
             () = batches.caps.watch(&batches.core) => Ok(()),
         }
     }
@@ -169,9 +172,21 @@ impl Batches {
             return Ok(());
         }
         let (deliveries, order) = gathered.into_order();
-        if let Err(reason) = self.core.start_for_sure(&self.trigger, &self.caps, &order).await {
-            for delivery in &deliveries {
-                self.core.file(&self.trigger, delivery, &reason).await;
+        // As often as the one that was tried most; it is tried when the last of them may be.
+        let before = deliveries.iter().map(tries).fold(Tries::default(), Tries::with);
+        let until = Some(Instant::now() + HELD_MAX);
+        let (core, trigger) = (&self.core, &self.trigger);
+        match core.start_for_sure(trigger, &self.caps, &order, before, until).await {
+            Outcome::Started => {}
+            Outcome::Wrong(reason) => {
+                for delivery in &deliveries {
+                    core.file(trigger, delivery, &reason).await;
+                }
+            }
+            Outcome::Late(tries) => {
+                for delivery in &deliveries {
+                    core.put_back(trigger, delivery, tries).await;
+                }
             }
         }
         let settled = deliveries.iter().map(|delivery| (delivery.tag, Settle::Acknowledge)).collect();

@@ -1,11 +1,12 @@
-//! How fast a trigger may start, and how many of its executions may be open: per instance of Warren.
+//! How fast a trigger may start, and how many of its executions may be open: per process.
+//!
+//! They outlive consumers and revisions: what is open stays open when a queue is consumed anew.
 
-use std::collections::HashMap;
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, interval, sleep_until};
 
 use crate::events::rule::Trigger;
@@ -15,98 +16,152 @@ use crate::services::Core;
 /// An end that was not announced here is found after this long.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The caps of one trigger.
+/// The caps of one trigger, or of one target of a rule.
 pub(super) struct Caps {
-    pause: Option<Duration>,
-    next: Mutex<Instant>,
-    places: Option<Arc<Semaphore>>,
-    open: Mutex<HashMap<ExecutionId, OwnedSemaphorePermit>>,
+    state: Mutex<State>,
+    /// A place is free again.
+    freed: Notify,
+}
+
+struct State {
+    limits: Limits,
+    /// When the next one may start.
+    next: Instant,
+    /// Executions that are about to start.
+    starting: usize,
+    open: HashSet<ExecutionId>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Limits {
+    per_second: Option<u32>,
+    places: Option<usize>,
+}
+
+impl Limits {
+    fn of(trigger: &Trigger) -> Self {
+        Limits {
+            per_second: trigger.rate_per_second.map(|rate| rate.get()),
+            places: trigger.concurrency.map(|places| places.get() as usize),
+        }
+    }
+}
+
+/// Among the executions that are open; given back when it is dropped.
+pub(super) struct Place<'a> {
+    caps: &'a Caps,
+    is_counted: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.is_counted {
+            self.caps.lock().starting -= 1;
+            self.caps.freed.notify_one();
+        }
+    }
 }
 
 impl Caps {
     pub(super) fn of(trigger: &Trigger) -> Self {
-        let number = |count: u32| NonZeroU32::new(count);
-        Caps::new(
-            trigger.rate_per_second.and_then(|rate| number(rate.get())),
-            trigger.concurrency.and_then(|places| number(places.get())),
-        )
+        Caps::new(Limits::of(trigger))
     }
 
-    pub(super) fn new(per_second: Option<NonZeroU32>, concurrency: Option<NonZeroU32>) -> Self {
-        let places = |count: NonZeroU32| Arc::new(Semaphore::new(count.get() as usize));
-        Caps {
-            pause: per_second.map(|rate| Duration::from_secs(1) / rate.get()),
-            next: Mutex::new(Instant::now()),
-            places: concurrency.map(places),
-            open: Mutex::default(),
-        }
+    /// None.
+    pub(super) fn none() -> Self {
+        Caps::new(Limits::default())
+    }
+
+    fn new(limits: Limits) -> Self {
+        let state = State { limits, next: Instant::now(), starting: 0, open: HashSet::new() };
+        Caps { state: Mutex::new(state), freed: Notify::new() }
+    }
+
+    /// From now on as the trigger says.
+    pub(super) fn follow(&self, trigger: &Trigger) {
+        self.lock().limits = Limits::of(trigger);
+        self.freed.notify_waiters();
     }
 
     /// Waits until another execution may start. Answers its place among those that are open.
-    pub(super) async fn admit(&self) -> Option<OwnedSemaphorePermit> {
-        let place = match &self.places {
-            // It is never closed.
-            Some(places) => places.clone().acquire_owned().await.ok(),
-            None => None,
+    pub(super) async fn admit(&self) -> Place<'_> {
+        let place = loop {
+            let freed = self.freed.notified();
+            if let Some(place) = self.place() {
+                break place;
+            }
+            freed.await;
         };
-        if let Some(pause) = self.pause {
-            let at = {
-                let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-                let at = (*next).max(Instant::now());
-                *next = at + pause;
+        let at = {
+            let mut state = self.lock();
+            state.limits.per_second.filter(|rate| *rate > 0).map(|rate| {
+                let at = state.next.max(Instant::now());
+                state.next = at + Duration::from_secs(1) / rate;
                 at
-            };
+            })
+        };
+        if let Some(at) = at {
             sleep_until(at).await;
         }
         place
     }
 
+    fn place(&self) -> Option<Place<'_>> {
+        let mut state = self.lock();
+        let Some(places) = state.limits.places else { return Some(Place { caps: self, is_counted: false }) };
+        if state.starting + state.open.len() >= places {
+            return None;
+        }
+        state.starting += 1;
+        Some(Place { caps: self, is_counted: true })
+    }
+
     /// Whether the executions that are open are counted.
     pub(super) fn are_counted(&self) -> bool {
-        self.places.is_some()
+        self.lock().limits.places.is_some()
     }
 
     /// An execution keeps its place until it is closed.
-    pub(super) fn keep(&self, id: ExecutionId, place: Option<OwnedSemaphorePermit>) {
-        if let Some(place) = place {
-            self.lock().insert(id, place);
+    pub(super) fn keep(&self, id: ExecutionId, place: &Place<'_>) {
+        if place.is_counted {
+            self.lock().open.insert(id);
+        }
+    }
+
+    fn is_over(&self, id: ExecutionId) {
+        if self.lock().open.remove(&id) {
+            self.freed.notify_one();
         }
     }
 
     /// Gives back the places of executions that are closed. Never ends.
     pub(super) async fn watch(&self, core: &Core) {
-        if self.places.is_none() {
-            return std::future::pending().await;
-        }
         let mut closed = core.closed.subscribe();
         let mut looks = interval(LOOK_AGAIN);
         loop {
             tokio::select! {
                 biased;
-                id = closed.recv() => if let Ok(id) = id { self.lock().remove(&id); },
+                id = closed.recv() => if let Ok(id) = id { self.is_over(id); },
                 _ = looks.tick() => self.look(core).await,
             }
         }
     }
 
     async fn look(&self, core: &Core) {
-        let open: Vec<ExecutionId> = self.lock().keys().copied().collect();
+        let open: Vec<ExecutionId> = self.lock().open.iter().copied().collect();
         if open.is_empty() {
             return;
         }
         // While the store is away nothing is known to have ended.
         if let Ok(running) = core.catalog.still_running(&open).await {
-            let mut places = self.lock();
-            for id in open {
-                if !running.contains(&id) {
-                    places.remove(&id);
-                }
+            for id in open.into_iter().filter(|id| !running.contains(id)) {
+                self.is_over(id);
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, OwnedSemaphorePermit>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,9 +169,13 @@ impl Caps {
 mod tests {
     use super::*;
 
+    fn places(places: usize) -> Limits {
+        Limits { places: Some(places), ..Limits::default() }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn starts_are_spread_over_a_second() {
-        let caps = Caps::new(NonZeroU32::new(10), None);
+        let caps = Caps::new(Limits { per_second: Some(10), ..Limits::default() });
         let begin = Instant::now();
         for _ in 0..21 {
             caps.admit().await;
@@ -126,15 +185,41 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_open_keeps_its_place() {
-        let caps = Caps::new(None, NonZeroU32::new(2));
+        let caps = Caps::new(places(2));
         let (first, second) = (ExecutionId::new(), ExecutionId::new());
         for id in [first, second] {
             let place = caps.admit().await;
-            caps.keep(id, place);
+            caps.keep(id, &place);
         }
         let mut third = std::pin::pin!(caps.admit());
         assert!(futures::poll!(third.as_mut()).is_pending());
-        caps.lock().remove(&first);
-        assert!(third.await.is_some());
+        caps.is_over(first);
+        assert!(third.await.is_counted);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_that_failed_gives_its_place_back() {
+        let caps = Caps::new(places(1));
+        let place = caps.admit().await;
+        let mut other = std::pin::pin!(caps.admit());
+        assert!(futures::poll!(other.as_mut()).is_pending());
+        drop(place);
+        assert!(other.await.is_counted);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_places_let_others_in_and_what_is_open_still_counts() {
+        let caps = Caps::new(places(1));
+        let place = caps.admit().await;
+        caps.keep(ExecutionId::new(), &place);
+        drop(place);
+        let mut second = std::pin::pin!(caps.admit());
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        caps.lock().limits = places(2);
+        caps.freed.notify_waiters();
+        let second = second.await;
+        let mut third = std::pin::pin!(caps.admit());
+        assert!(futures::poll!(third.as_mut()).is_pending());
+        drop(second);
     }
 }

@@ -5,6 +5,7 @@ use asl::data::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::letters;
 use super::starting::Order;
 use crate::arn::{Arn, Home, Resource};
 use crate::events::bus_rule::BusRule;
@@ -107,6 +108,8 @@ pub(super) enum From {
 #[derive(Debug, Clone)]
 pub(super) struct Compiled {
     pub(super) trigger: Trigger,
+    /// What tells it from others of the same trigger.
+    pub(super) part: String,
     /// The state machine's name.
     pub(super) machine: String,
     pub(super) from: From,
@@ -122,7 +125,7 @@ pub(super) struct Compiled {
 
 /// An event to try a trigger on.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct Sample {
     /// The message's body.
     pub event: Value,
@@ -139,7 +142,6 @@ pub struct Sample {
 
 /// What would become of an event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Verdict {
     /// Whether it starts an execution.
     pub starts: bool,
@@ -214,6 +216,7 @@ impl Compiled {
             Source::Schedule(schedule) => (From::Schedule(Box::new(schedule.clone())), None),
         };
         Ok(Compiled {
+            part: part.to_owned(),
             machine,
             from,
             queue,
@@ -261,7 +264,7 @@ impl Compiled {
             .collect();
         let message = Message {
             id: Some(delivery.id.as_str()).filter(|id| !id.is_empty()),
-            routing_key: &delivery.routing_key,
+            routing_key: letters::routing_key(delivery),
             headers: &headers,
         };
         let subject = Subject {

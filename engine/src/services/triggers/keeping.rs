@@ -1,15 +1,20 @@
 //! Making, changing and removing triggers: the row, and what it needs of the broker.
 //!
-//! The broker's part is made before the row says that the trigger is there, so that an event which is published
-//! once a caller was told waits in the trigger's queue. A process that dies in between leaves a queue that
-//! nobody uses; it is removed with the trigger, or made use of by the next try.
+//! The row comes first, then what it needs of the broker, then the answer: an event that is published once a
+//! caller was told waits in the trigger's queue. If a process dies in between, whoever works the trigger makes what
+//! is missing. What a trigger was remains in the store until its queues and bindings are gone, whoever dies.
 
 use asl::data::timestamp::Timestamp;
 
 use super::compiled::{Compiled, Definition, From, Sample, Verdict};
 use crate::ids::TriggerId;
-use crate::ports::triggers::{KeptTrigger, Origin, Replacement};
+use crate::ports::triggers::{KeptTrigger, Origin, Remains, Replacement};
 use crate::services::{Core, Unavailable};
+
+/// What remains of triggers is cleared away in portions.
+const REMAINS_MAX: u32 = 1_000;
+/// By then every process has seen a change.
+const SEEN_EVERYWHERE_MILLISECONDS: i64 = 60_000;
 
 /// Why a trigger was not made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -47,17 +52,19 @@ impl Core {
             next_tick: definition.next_tick(created_at, created_at),
         };
         let parts = self.compiled(&kept)?;
-        self.lay_out(&parts).await?;
-        match self.triggers.create_trigger(kept.clone()).await.map_err(Unavailable::from)? {
-            None => Ok(kept),
-            Some(taken) => {
-                self.take_down(&parts, &[]).await?;
-                Err(TriggerError::Taken(Box::new(taken)))
-            }
+        let made = self.triggers.create_trigger(kept.clone()).await.map_err(Unavailable::from)?;
+        if let Some(taken) = made {
+            return Err(TriggerError::Taken(Box::new(taken)));
         }
+        if let Err(error) = self.lay_out(&parts).await {
+            // It was not made, and is not there.
+            self.remove_trigger(&kept).await?;
+            return Err(error.into());
+        }
+        Ok(kept)
     }
 
-    /// Changes a trigger as it was read.
+    /// Changes a trigger as it was read. Whether it rests stays as it is, unless that is what changes.
     pub async fn change_trigger(
         &self,
         kept: &KeptTrigger,
@@ -65,26 +72,24 @@ impl Core {
     ) -> Result<KeptTrigger, TriggerError> {
         let now = self.clock.now();
         let next_tick = definition.next_tick(kept.created_at, now);
+        let is_enabled = definition.is_enabled();
+        let was_enabled = Definition::from_json(&kept.definition).map_or(is_enabled, |was| was.is_enabled());
+        let paused = (was_enabled != is_enabled).then_some(!is_enabled);
         let changed = KeptTrigger {
             definition: definition.to_json(),
             next_tick,
+            paused: paused.unwrap_or(kept.paused),
             revision: kept.revision + 1,
             ..kept.clone()
         };
         let parts = self.compiled(&changed)?;
-        self.lay_out(&parts).await?;
-        let by = Replacement { definition: changed.definition.clone(), next_tick };
-        if !self.triggers.replace_trigger(kept.id, kept.revision, by).await.map_err(Unavailable::from)? {
+        let by = Replacement { definition: changed.definition.clone(), paused, next_tick };
+        let replaced = self.triggers.replace_trigger(kept.id, kept.revision, by, now).await;
+        if !replaced.map_err(Unavailable::from)? {
             return Err(TriggerError::Changed(kept.name.clone()));
         }
-        // What the old definition alone had.
-        if let Ok(old) = self.compiled(kept) {
-            self.take_down(&old, &parts).await?;
-        }
-        let paused = !definition.is_enabled();
-        if definition.is_enabled() == kept.paused {
-            return self.rest_trigger(&changed, paused).await;
-        }
+        self.lay_out(&parts).await?;
+        self.take_down_soon(kept, &parts).await;
         Ok(changed)
     }
 
@@ -102,25 +107,50 @@ impl Core {
 
     /// Removes a trigger, and its queue with what waits there. False if it is gone.
     pub async fn remove_trigger(&self, kept: &KeptTrigger) -> Result<bool, TriggerError> {
-        let removed = self.triggers.remove_trigger(kept.id).await.map_err(Unavailable::from)?;
-        if let Ok(parts) = self.compiled(kept) {
-            self.take_down(&parts, &[]).await?;
-        }
+        let now = self.clock.now();
+        let removed = self.triggers.remove_trigger(kept.id, now).await.map_err(Unavailable::from)?;
+        self.take_down_soon(kept, &[]).await;
         Ok(removed)
     }
 
-    /// Makes the triggers of files what the files say: those that are new are made, those that differ replaced,
-    /// those whose file is gone removed.
-    pub async fn follow_files(&self, definitions: Vec<Definition>) -> Result<(), TriggerError> {
-        for definition in &definitions {
-            match self.triggers.trigger(definition.name()).await.map_err(Unavailable::from)? {
-                None => drop(self.make_trigger(Origin::File, definition).await?),
-                Some(kept) if kept.origin != Origin::File => return Err(TriggerError::Taken(Box::new(kept))),
-                Some(kept) if kept.definition != definition.to_json() => {
-                    self.change_trigger(&kept, definition).await?;
-                }
-                Some(_) => {}
+    /// Removes what only the trigger as it was needs: now, or when the broker is there again.
+    async fn take_down_soon(&self, was: &KeptTrigger, but: &[Compiled]) {
+        if let Ok(parts) = self.compiled(was)
+            && let Err(error) = self.take_down(&parts, but).await
+        {
+            tracing::debug!(trigger = %was.name, %error, "queues of a trigger that is no more are removed later");
+        }
+    }
+
+    /// Removes the queues and bindings of triggers as they were. For a while it does so again and again: a process
+    /// that has not seen the change yet may make them again.
+    pub(super) async fn clear_remains(&self) -> Result<(), Unavailable> {
+        let remains = self.triggers.remains(REMAINS_MAX).await?;
+        if remains.is_empty() {
+            return Ok(());
+        }
+        let triggers = self.triggers.triggers().await?;
+        for Remains { trigger: was, since } in remains {
+            let now = triggers.iter().find(|kept| kept.id == was.id);
+            // What cannot be read here, a process of another release clears away.
+            let Ok(but) = now.map_or(Ok(Vec::new()), |kept| self.compiled(kept)) else { continue };
+            let Ok(parts) = self.compiled(&was) else { continue };
+            self.take_down(&parts, &but).await?;
+            let age = self.clock.now().milliseconds() - since.milliseconds();
+            if age >= SEEN_EVERYWHERE_MILLISECONDS {
+                self.triggers.forget_remains(was.id, was.revision).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Makes the triggers of files what the files say: those that are new are made, those that differ replaced,
+    /// those whose file is gone removed. One that cannot be holds up no other.
+    pub async fn follow_files(&self, definitions: Vec<Definition>) -> Result<(), TriggerError> {
+        let mut followed = Ok(());
+        for definition in &definitions {
+            let one = self.follow_file(definition).await;
+            followed = followed.and(one);
         }
         for kept in self.triggers.triggers().await.map_err(Unavailable::from)? {
             let is_there = definitions.iter().any(|definition| definition.name() == kept.name);
@@ -128,11 +158,35 @@ impl Core {
                 self.remove_trigger(&kept).await?;
             }
         }
-        Ok(())
+        followed
+    }
+
+    async fn follow_file(&self, definition: &Definition) -> Result<(), TriggerError> {
+        match self.triggers.trigger(definition.name()).await.map_err(Unavailable::from)? {
+            None => self.make_trigger(Origin::File, definition).await.map(drop),
+            Some(kept) if kept.origin != Origin::File => Err(TriggerError::Taken(Box::new(kept))),
+            Some(kept) if kept.definition != definition.to_json() => {
+                self.change_trigger(&kept, definition).await.map(drop)
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     fn compiled(&self, kept: &KeptTrigger) -> Result<Vec<Compiled>, TriggerError> {
-        Compiled::all(kept, &self.home).map_err(TriggerError::Invalid)
+        let parts = Compiled::all(kept, &self.home).map_err(TriggerError::Invalid)?;
+        match parts.iter().find_map(|part| self.own_queue(part)) {
+            Some(problem) => Err(TriggerError::Invalid(vec![problem])),
+            None => Ok(parts),
+        }
+    }
+
+    /// What it would take from executions, or give them.
+    fn own_queue(&self, part: &Compiled) -> Option<String> {
+        let taken = part.queue.as_ref().filter(|queue| !queue.is_ours() && self.prefix.is_of(queue.as_str()));
+        let given = Some(&part.dead_letters).filter(|queue| self.prefix.is_of(queue.as_str()));
+        let place = if taken.is_some() { "/from/queue" } else { "/dead_letters" };
+        let queue = taken.or(given)?;
+        Some(format!("{place}: the queue {queue} is Warren's own; name one of yours"))
     }
 
     /// Makes sure of queues and bindings.

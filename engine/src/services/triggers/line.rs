@@ -15,12 +15,15 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::caps::Caps;
 use super::compiled::{Compiled, Read};
-use super::starting::{Missed, Order};
+use super::letters::tries;
+use super::starting::{Missed, Order, Outcome};
+use super::{HELD_MAX, Stops};
 use crate::ports::broker::{self, Consumer, Delivery, Settle};
 use crate::services::Core;
 use crate::services::express::Leaving;
@@ -29,6 +32,8 @@ use crate::services::express::Leaving;
 const BATCH_MAX: usize = 64;
 /// Batches that are under way at a time.
 const TURNS_MAX: usize = 8;
+/// Where starts are spread, the starts of so many seconds are taken from the queue.
+const SECONDS_AHEAD: usize = 10;
 
 /// A consumer of a trigger's queue.
 pub(super) struct Line {
@@ -42,11 +47,15 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Unsettled deliveries at a time: few where starts are counted, so that other instances get some.
+    /// Unsettled deliveries at a time: few where starts are counted or spread, so that other processes get some
+    /// and none is held for long.
     pub(super) fn prefetch(trigger: &Compiled) -> usize {
-        let concurrency = trigger.trigger.concurrency;
-        let places = concurrency.map_or(usize::MAX, |places| places.get() as usize);
-        places.saturating_mul(2).min(2 * TURNS_MAX * BATCH_MAX)
+        let trigger = &trigger.trigger;
+        let places = trigger.concurrency.map_or(usize::MAX, |places| places.get() as usize);
+        let in_time = trigger
+            .rate_per_second
+            .map_or(usize::MAX, |rate| (rate.get() as usize).saturating_mul(SECONDS_AHEAD));
+        places.min(in_time).min(2 * TURNS_MAX * BATCH_MAX)
     }
 
     /// Works the queue until told to stop; then what is at hand is worked to its end, unless it is cut off.
@@ -54,19 +63,20 @@ impl Line {
         core: Arc<Core>,
         trigger: Arc<Compiled>,
         consumer: Arc<dyn Consumer>,
-        stop: CancellationToken,
+        caps: Arc<Caps>,
+        stops: Stops,
     ) -> Result<(), broker::Error> {
         // What is held means nothing without its consumer.
         let gone = core.cut_off.child_token();
         let _ends = gone.clone().drop_guard();
-        let caps = Arc::new(Caps::of(&trigger.trigger));
         let line = Line { core, trigger, consumer, caps, held: TaskTracker::new(), gone };
         let watched = line.caps.clone();
-        let served = line.serve(&stop);
+        let served = line.serve(&stops.stop);
         tokio::select! {
             biased;
             () = line.gone.cancelled() => Ok(()),
             ended = served => ended,
+            () = stops.gives_back() => Ok(()),
             () = watched.watch(&line.core) => Ok(()),
         }
     }
@@ -104,8 +114,10 @@ impl Line {
         for delivery in deliveries {
             match self.trigger.take(&delivery, self.core.clock.now()) {
                 Read::Ignored => settled.push((delivery.tag, Settle::Acknowledge)),
-                // Each is settled by itself once it has had its place.
-                Read::Order(order) if self.caps.are_counted() => self.hold(delivery, order),
+                // Each is settled by itself once it has had its place, or its time has come.
+                Read::Order(order) if self.caps.are_counted() || tries(&delivery).not_before.is_some() => {
+                    self.hold(delivery, order);
+                }
                 Read::Order(order) => orders.push((delivery, order)),
                 Read::Dead(reason) => {
                     self.core.file(&self.trigger, &delivery, &reason).await;
@@ -136,8 +148,11 @@ impl Line {
         let (core, trigger, caps) = (self.core.clone(), self.trigger.clone(), self.caps.clone());
         let (consumer, gone) = (self.consumer.clone(), self.gone.clone());
         self.held.spawn(gone.run_until_cancelled_owned(async move {
-            if let Err(reason) = core.start_for_sure(&trigger, &caps, &order).await {
-                core.file(&trigger, &delivery, &reason).await;
+            let until = Some(Instant::now() + HELD_MAX);
+            match core.start_for_sure(&trigger, &caps, &order, tries(&delivery), until).await {
+                Outcome::Started => {}
+                Outcome::Wrong(reason) => core.file(&trigger, &delivery, &reason).await,
+                Outcome::Late(tries) => core.put_back(&trigger, &delivery, tries).await,
             }
             if let Err(error) = consumer.settle(vec![(delivery.tag, Settle::Acknowledge)]).await {
                 tracing::debug!(%error, "a message of a trigger comes again");

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use asl::data::timestamp::Timestamp;
 use asl::definition::WorkflowType;
 use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::caps::Caps;
+use super::caps::{Caps, Place};
 use super::compiled::Compiled;
 use crate::metrics;
 use crate::services::Core;
@@ -27,6 +29,33 @@ pub(super) struct Order {
     pub(super) events: usize,
 }
 
+/// How often a start was tried, and what for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Tries {
+    /// Tries that failed by what is wrong with the trigger or its message.
+    pub(super) failed: u32,
+    /// Not tried again before.
+    pub(super) not_before: Option<Timestamp>,
+}
+
+impl Tries {
+    /// Those of both together.
+    pub(super) fn with(self, other: Tries) -> Self {
+        Tries { failed: self.failed.max(other.failed), not_before: self.not_before.max(other.not_before) }
+    }
+}
+
+/// What became of a start.
+#[derive(Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// It is durable.
+    Started,
+    /// What is wrong with it does not go away.
+    Wrong(String),
+    /// It must be tried later, and the message may not be held so long.
+    Late(Tries),
+}
+
 /// Why an execution was not started.
 pub(super) enum Missed {
     /// What the world does; it is tried for ever.
@@ -45,18 +74,33 @@ impl Core {
         order: &Order,
         leaving: &mut Leaving,
     ) -> Result<(), Missed> {
-        self.try_to_start(trigger, caps, order, leaving).await?;
-        metrics::triggers::started(trigger.name(), order.events);
+        let place = caps.admit().await;
+        self.start_at(trigger, caps, &place, order, leaving).await
+    }
+
+    async fn start_at(
+        self: &Arc<Self>,
+        trigger: &Compiled,
+        caps: &Caps,
+        place: &Place<'_>,
+        order: &Order,
+        leaving: &mut Leaving,
+    ) -> Result<(), Missed> {
+        if self.try_to_start(trigger, caps, place, order, leaving).await? {
+            metrics::triggers::started(trigger.name(), order.events);
+        }
         Ok(())
     }
 
+    /// False if the same message has started it before.
     async fn try_to_start(
         self: &Arc<Self>,
         trigger: &Compiled,
         caps: &Caps,
+        place: &Place<'_>,
         order: &Order,
         leaving: &mut Leaving,
-    ) -> Result<(), Missed> {
+    ) -> Result<bool, Missed> {
         let machine = match self.machine_to_start(&trigger.machine).await {
             Ok(Some(machine)) => machine,
             Ok(None) => {
@@ -72,15 +116,13 @@ impl Core {
         }
         let request =
             StartRequest { machine, name: order.name.clone(), input: order.input.clone(), input_text };
-        let place = caps.admit().await;
         match workflow_type {
             WorkflowType::Standard => match self.start_execution(request).await {
                 Ok(started) => {
                     caps.keep(started.id, place);
-                    Ok(())
+                    Ok(true)
                 }
-                // The same message started it before.
-                Err(StartError::AlreadyExists { .. }) => Ok(()),
+                Err(StartError::AlreadyExists { .. }) => Ok(false),
                 Err(error) => Err(missed(error)),
             },
             // Its end is seen by who waits for it, and by nobody else.
@@ -89,47 +131,74 @@ impl Core {
                 if let SyncEnd::Failed(failure) = &ended.end {
                     tracing::info!(arn = %ended.arn, error = failure.error.as_deref(), "an execution of a trigger failed");
                 }
-                Ok(())
+                Ok(true)
             }
             WorkflowType::Express => {
-                self.begin_express_here(&request, leaving).await.map(|_| ()).map_err(missed)
+                self.begin_express_here(&request, leaving).await.map(|_| true).map_err(missed)
             }
         }
     }
 
-    /// Starts it for sure: until it stands, or what is wrong with it does not go away. Answers what that is.
+    /// Starts it for sure: until it stands, or what is wrong with it does not go away; or until `held_until`, for
+    /// what must not be held for longer.
     pub(super) async fn start_for_sure(
         self: &Arc<Self>,
         trigger: &Compiled,
         caps: &Caps,
         order: &Order,
-    ) -> Result<(), String> {
-        let (mut failed, mut pause, mut is_again) = (0, PAUSE_MIN, false);
+        mut tries: Tries,
+        held_until: Option<Instant>,
+    ) -> Outcome {
+        let (mut pause_away, mut is_again) = (PAUSE_MIN, false);
         loop {
-            let mut leaving = Leaving::default();
+            if !self.may_be_tried(&tries, held_until).await {
+                return Outcome::Late(tries);
+            }
             if is_again {
                 metrics::triggers::retried(trigger.name());
             }
             is_again = true;
-            match self.start_ordered(trigger, caps, order, &mut leaving).await {
+            let place = match held_until {
+                None => caps.admit().await,
+                Some(until) => match timeout_at(until, caps.admit()).await {
+                    Ok(place) => place,
+                    Err(_) => return Outcome::Late(tries),
+                },
+            };
+            let mut leaving = Leaving::default();
+            let pause = match self.start_at(trigger, caps, &place, order, &mut leaving).await {
                 Ok(()) => {
                     self.leave(leaving).await;
-                    return Ok(());
+                    return Outcome::Started;
                 }
                 Err(Missed::Wrong(reason)) => {
-                    failed += 1;
-                    let Some(seconds) = trigger.trigger.retry.pause_seconds(failed) else {
-                        return Err(reason);
+                    tries.failed = tries.failed.saturating_add(1);
+                    let Some(seconds) = trigger.trigger.retry.pause_seconds(tries.failed) else {
+                        return Outcome::Wrong(reason);
                     };
-                    tokio::time::sleep(Duration::from_secs(u64::from(seconds))).await;
+                    Duration::from_secs(u64::from(seconds))
                 }
                 Err(Missed::Away(reason)) => {
                     tracing::debug!(trigger = %trigger.name(), reason, "a start waits");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
+                    pause_away = (pause_away * 2).min(PAUSE_MAX);
+                    pause_away
                 }
-            }
+            };
+            let milliseconds = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            tries.not_before = Some(self.clock.now().plus_milliseconds(milliseconds));
         }
+    }
+
+    /// Waits for the time of the next try. False if that is later than what waits may be held.
+    async fn may_be_tried(&self, tries: &Tries, held_until: Option<Instant>) -> bool {
+        let Some(at) = tries.not_before else { return true };
+        let milliseconds = at.milliseconds().saturating_sub(self.clock.now().milliseconds());
+        let pause = Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default());
+        match held_until {
+            None => sleep(pause).await,
+            Some(until) => return timeout_at(until, sleep(pause)).await.is_ok(),
+        }
+        true
     }
 }
 

@@ -4,7 +4,7 @@ use asl::data::timestamp::Timestamp;
 use async_trait::async_trait;
 use engine::ids::TriggerId;
 use engine::ports::store::Error;
-use engine::ports::triggers::{KeptTrigger, Replacement, Triggers};
+use engine::ports::triggers::{KeptTrigger, Remains, Replacement, Triggers};
 
 use super::MemoryStore;
 
@@ -19,6 +19,10 @@ impl MemoryStore {
         let mut state = self.state();
         state.triggers.values_mut().find(|kept| kept.trigger.id == id).is_some_and(change)
     }
+
+    fn remain(&self, was: Option<KeptTrigger>, since: Timestamp) {
+        self.state().trigger_remains.extend(was.map(|trigger| Remains { trigger, since }));
+    }
 }
 
 #[async_trait]
@@ -32,17 +36,28 @@ impl Triggers for MemoryStore {
         Ok(None)
     }
 
-    async fn replace_trigger(&self, id: TriggerId, revision: i64, by: Replacement) -> Result<bool, Error> {
-        Ok(self.change(id, |kept| {
+    async fn replace_trigger(
+        &self,
+        id: TriggerId,
+        revision: i64,
+        by: Replacement,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let mut was = None;
+        let stands = self.change(id, |kept| {
             let stands = kept.trigger.revision == revision;
             if stands {
+                was = Some(kept.trigger.clone());
                 kept.trigger.definition = by.definition;
                 kept.trigger.next_tick = by.next_tick;
+                kept.trigger.paused = by.paused.unwrap_or(kept.trigger.paused);
                 kept.trigger.revision += 1;
                 kept.claimed_until = None;
             }
             stands
-        }))
+        });
+        self.remain(was, now);
+        Ok(stands)
     }
 
     async fn pause_trigger(
@@ -60,11 +75,26 @@ impl Triggers for MemoryStore {
         }))
     }
 
-    async fn remove_trigger(&self, id: TriggerId) -> Result<bool, Error> {
-        let triggers = &mut self.state().triggers;
-        let before = triggers.len();
-        triggers.retain(|_, kept| kept.trigger.id != id);
-        Ok(triggers.len() < before)
+    async fn remove_trigger(&self, id: TriggerId, now: Timestamp) -> Result<bool, Error> {
+        let mut was = None;
+        self.change(id, |kept| {
+            was = Some(kept.trigger.clone());
+            true
+        });
+        self.state().triggers.retain(|_, kept| kept.trigger.id != id);
+        let is_removed = was.is_some();
+        self.remain(was, now);
+        Ok(is_removed)
+    }
+
+    async fn remains(&self, limit: u32) -> Result<Vec<Remains>, Error> {
+        Ok(self.state().trigger_remains.iter().take(limit as usize).cloned().collect())
+    }
+
+    async fn forget_remains(&self, id: TriggerId, revision: i64) -> Result<(), Error> {
+        let is_meant = |remains: &Remains| remains.trigger.id == id && remains.trigger.revision == revision;
+        self.state().trigger_remains.retain(|remains| !is_meant(remains));
+        Ok(())
     }
 
     async fn trigger(&self, name: &str) -> Result<Option<KeptTrigger>, Error> {
@@ -94,6 +124,16 @@ impl Triggers for MemoryStore {
             kept.trigger.clone()
         });
         Ok(claimed.collect())
+    }
+
+    async fn hold_tick(&self, id: TriggerId, tick: Timestamp, until: Timestamp) -> Result<bool, Error> {
+        Ok(self.change(id, |kept| {
+            let stands = kept.trigger.next_tick == Some(tick) && !kept.trigger.paused;
+            if stands {
+                kept.claimed_until = Some(until);
+            }
+            stands
+        }))
     }
 
     async fn ticked(&self, id: TriggerId, tick: Timestamp, next: Option<Timestamp>) -> Result<(), Error> {
