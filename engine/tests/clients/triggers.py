@@ -96,12 +96,14 @@ class Triggers(ServerTest):
         self.assertEqual(sorted(each["number"] for each in started), list(range(30)))
 
     def test_queues_of_warren_are_nobodys(self):
-        name = self.name()
-        text = f"{{name: {name}, machine: {name}, from: {{queue: warren.standard.0}}}}"
-        self.assertIn("/from/queue: the queue warren.standard.0 is Warren's own",
-                      self.warren_fails("trigger", "create", self.file(text)))
-        self.assertIn("is Warren's own", self.warren_fails("queue", "receive", "warren.express.0"))
-        self.assertIn("is Warren's own", self.warren_fails("queue", "send", "warren.express.0", "--body", "1"))
+        name, of_tests = self.name(), getattr(self.server, "names", None)
+        queue = f"{of_tests.prefix if of_tests else 'warren.'}express.0"
+        text = f"{{name: {name}, machine: {name}, from: {{queue: {queue}}}}}"
+        said = f"the queue {queue} is Warren's own"
+        self.assertIn(f"/from/queue: {said}", self.warren_fails("trigger", "create", self.file(text)))
+        said = f"the queue '{queue}' is Warren's own"
+        self.assertIn(said, self.warren_fails("queue", "receive", queue))
+        self.assertIn(said, self.warren_fails("queue", "send", queue, "--body", "1"))
 
     def warren_fails(self, *arguments):
         process = Process([WARREN, *arguments, "--endpoint", self.server.endpoint], self.place)
