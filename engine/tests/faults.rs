@@ -1,7 +1,7 @@
 //! Real engines on a real broker and a real database, each of which dies, freezes or lies at the worst moment.
 //!
-//! Every test has a prefix and a database of its own on two private servers, which all tests share one after the
-//! other. It loads engines, breaks something, waits until all executions have ended, and asks the oracle
+//! Every test has a prefix and a database of its own on a private broker and a private database, of which there are
+//! two pairs, passed from test to test. It loads engines, breaks something, waits until all executions have ended, and asks the oracle
 //! ([`faults::oracle`]) whether anything was lost, done twice or left over. The sizes are those of a change;
 //! `make faults` multiplies them (`WARREN_FAULTS_SCALE`). `WARREN_SEED` repeats a run as far as the system lets it.
 

@@ -20,8 +20,8 @@ use crate::support::worker::{Worker, connect};
 /// The account and region of the engines' defaults.
 pub const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:work";
 
-/// The servers of all tests; whoever holds them runs.
-static SERVERS: Mutex<Option<Servers>> = Mutex::const_new(None);
+/// The servers of all tests; whoever holds a pair runs. Tests wait more than they work.
+static SERVERS: [Mutex<Option<Servers>>; 2] = [const { Mutex::const_new(None) }; 2];
 
 /// A broker and a database that may be killed.
 pub struct Servers {
@@ -29,7 +29,7 @@ pub struct Servers {
     pub postgres: Private,
 }
 
-/// All that one test has. It is alone on the machine while it has it.
+/// All that one test has. Nobody else has its servers meanwhile.
 pub struct World {
     pub setting: Setting,
     pub engines: Vec<Engine>,
@@ -66,7 +66,7 @@ impl World {
     ) -> Self {
         let seed = number("WARREN_SEED", 42);
         eprintln!("{name}: WARREN_SEED={seed} WARREN_FAULTS_SCALE={}", sized(1));
-        let mut servers = SERVERS.lock().await;
+        let mut servers = pair().await;
         let (broker, store) = tokio::task::block_in_place(|| serve(&mut servers));
         let suffix = uuid::Uuid::new_v4().simple().to_string();
         let (prefix, database) = (format!("{name}.{suffix}."), format!("{name}_{suffix}"));
@@ -157,9 +157,15 @@ impl World {
     }
 }
 
-/// Holds the two servers, and nothing on them.
+/// Servers that nobody has.
+async fn pair() -> MutexGuard<'static, Option<Servers>> {
+    let (servers, ..) = futures::future::select_all(SERVERS.iter().map(|pair| Box::pin(pair.lock()))).await;
+    servers
+}
+
+/// Holds two servers, and nothing on them.
 pub async fn hold() -> MutexGuard<'static, Option<Servers>> {
-    let mut servers = SERVERS.lock().await;
+    let mut servers = pair().await;
     tokio::task::block_in_place(|| serve(&mut servers));
     servers
 }
