@@ -94,6 +94,8 @@ pub struct Core {
     pub limits: Limits,
     /// Bounds of the door.
     pub admission: Admission,
+    /// Bounds of what is kept.
+    pub quotas: Quotas,
     /// What is told to those who listen.
     pub announces: Announces,
     /// Those who look on through this process.
@@ -149,6 +151,23 @@ pub struct Admission {
     pub open_executions_max: u64,
     /// Transitions of Express executions that wait for an engine.
     pub express_waiting_max: u64,
+}
+
+/// What can be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quotas {
+    /// Versions of a state machine; AWS allows a thousand.
+    pub versions_max: u32,
+    /// Aliases of a state machine; AWS allows a hundred.
+    pub aliases_max: u32,
+    /// Tags of a state machine or an activity; AWS allows fifty.
+    pub tags_max: u32,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Quotas { versions_max: 1_000, aliases_max: 100, tags_max: 50 }
+    }
 }
 
 /// What is told to those who listen.

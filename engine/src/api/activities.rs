@@ -9,7 +9,7 @@ use super::hand_over::Reply;
 use super::lookup;
 use super::pages::PageRequest;
 use super::parameters::Parameters;
-use super::settings;
+use super::{settings, tags};
 use crate::names;
 use crate::ports::broker::Queue;
 use crate::ports::catalog::Activity;
@@ -18,16 +18,16 @@ use crate::services::Core;
 /// How long a poll waits for a task (AWS: 60 s).
 const POLL: Duration = Duration::from_secs(60);
 
-/// CreateActivity. The same name again answers the activity that is there. Tags are checked, not kept.
+/// CreateActivity. The same name again answers the activity that is there, whose tags stay as they are.
 pub async fn create(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
     let name = parameters.required("name");
     names::check(name)?;
-    settings::check_tags(parameters)?;
+    let tags = tags::of_new(core, parameters)?;
     settings::check_encryption(parameters)?;
     // Before the activity exists, so that no task of it finds no queue.
     core.broker.declare(&[Queue::activity(name)]).await.map_err(crate::services::Unavailable::from)?;
     let activity = Activity { name: name.to_owned(), created_at: core.clock.now() };
-    let activity = core.catalog.create_activity(activity).await?;
+    let activity = core.catalog.create_activity(activity, tags).await?;
     let arn = core.home.activity(&activity.name);
     Ok(json!({"activityArn": arn, "creationDate": activity.created_at.seconds()}))
 }

@@ -37,7 +37,8 @@ use crate::services::shards::Shards;
 use crate::services::tokens::Tokens;
 use crate::services::watermarks::Watermarks;
 use crate::services::{
-    Admission, Announces, Core, executor, express, gauges, poison, scheduler, sweeper, task_runner, triggers,
+    Admission, Announces, Core, Quotas, executor, express, gauges, poison, scheduler, sweeper, task_runner,
+    triggers,
 };
 use supervision::{Service, Standing};
 
@@ -108,6 +109,11 @@ pub fn assemble(
         admission: Admission {
             open_executions_max: config.limits.open_executions_max.get(),
             express_waiting_max: EXPRESS_WAITING_MAX,
+        },
+        quotas: Quotas {
+            versions_max: config.limits.versions_max.get(),
+            aliases_max: config.limits.aliases_max.get(),
+            tags_max: config.limits.tags_max.get(),
         },
         announces: Announces {
             status_changes: config.events.status_changes,

@@ -231,6 +231,12 @@ pub struct Limits {
     pub map_concurrency: NonZeroU32,
     /// `open_executions_max`: executions that run at a time; a start beyond it is throttled; 1,000,000.
     pub open_executions_max: NonZeroU64,
+    /// `versions_max`: versions of a state machine; 1,000.
+    pub versions_max: NonZeroU32,
+    /// `aliases_max`: aliases of a state machine; 100.
+    pub aliases_max: NonZeroU32,
+    /// `tags_max`: tags of a state machine or an activity; 50.
+    pub tags_max: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -242,6 +248,9 @@ impl Default for Limits {
             history_events_max: NonZeroU64::new(HISTORY_EVENTS_MAX).unwrap_or(NonZeroU64::MAX),
             map_concurrency: NonZeroU32::new(MAP_CONCURRENCY_DEFAULT).unwrap_or(NonZeroU32::MAX),
             open_executions_max: const { NonZeroU64::new(1_000_000).expect("not zero") },
+            versions_max: const { NonZeroU32::new(1_000).expect("not zero") },
+            aliases_max: const { NonZeroU32::new(100).expect("not zero") },
+            tags_max: const { NonZeroU32::new(50).expect("not zero") },
         }
     }
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use engine::adapters::sqlite::{Location, SqliteStore};
 use engine::cli::replay::recording::What;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
+use engine::ports::catalog::tags::Tag;
 use engine::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
     WithEnds,
@@ -103,7 +104,7 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
-    async fn ask<T, F, W>(&self, work: W) -> Result<T, Error>
+    pub(super) async fn ask<T, F, W>(&self, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -264,8 +265,8 @@ impl Store for FaultyStore {
 
 #[async_trait]
 impl Catalog for FaultyStore {
-    async fn create_machine(&self, machine: Machine) -> Result<Created<Machine>, Error> {
-        self.ask(|db| async move { db.create_machine(machine).await }).await
+    async fn create_machine(&self, machine: Machine, tags: Vec<Tag>) -> Result<Created<Machine>, Error> {
+        self.ask(|db| async move { db.create_machine(machine, tags).await }).await
     }
 
     async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error> {
@@ -290,8 +291,8 @@ impl Catalog for FaultyStore {
         self.ask(move |db| async move { db.machines(limit, from.as_deref()).await }).await
     }
 
-    async fn create_activity(&self, activity: Activity) -> Result<Activity, Error> {
-        self.ask(|db| async move { db.create_activity(activity).await }).await
+    async fn create_activity(&self, activity: Activity, tags: Vec<Tag>) -> Result<Activity, Error> {
+        self.ask(|db| async move { db.create_activity(activity, tags).await }).await
     }
 
     async fn delete_activity(&self, name: &str) -> Result<bool, Error> {

@@ -10,6 +10,7 @@ use super::caps::Caps;
 use super::compiled::Compiled;
 use crate::metrics;
 use crate::services::Core;
+use crate::services::door::Startable;
 use crate::services::executions::{StartError, StartRequest, SyncEnd};
 use crate::services::express::Leaving;
 
@@ -57,8 +58,8 @@ impl Core {
         order: &Order,
         leaving: &mut Leaving,
     ) -> Result<(), Missed> {
-        let machine = match self.machine_to_start(&trigger.machine).await {
-            Ok(Some(machine)) => machine,
+        let Startable { machine, qualifier } = match self.machine_to_start(&trigger.machine).await {
+            Ok(Some(found)) => found,
             Ok(None) => {
                 return Err(Missed::Wrong(format!("there is no state machine '{}'", trigger.machine)));
             }
@@ -70,8 +71,8 @@ impl Core {
             let bytes = input_text.len();
             return Err(Missed::Wrong(format!("the input has {bytes} bytes, which is over the limit")));
         }
-        let request =
-            StartRequest { machine, name: order.name.clone(), input: order.input.clone(), input_text };
+        let (name, input) = (order.name.clone(), order.input.clone());
+        let request = StartRequest { machine, qualifier, name, input, input_text };
         let place = caps.admit().await;
         match workflow_type {
             WorkflowType::Standard => match self.start_execution(request).await {
