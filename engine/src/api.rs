@@ -26,6 +26,8 @@ pub mod health;
 
 pub mod from_tasks;
 
+pub mod throttling;
+
 mod metrics;
 
 mod protocol;
@@ -115,6 +117,9 @@ async fn take(
 
 async fn act(core: Arc<Core>, action: Action, parameters: Parameters) -> Result<Reply, ApiError> {
     let core_ref = &*core;
+    if !core.throttle.admits(action.name()) {
+        return Err(ApiError::throttled("Rate exceeded"));
+    }
     let answer = match action {
         Action::CreateStateMachine => state_machines::create(core_ref, parameters).await,
         Action::UpdateStateMachine => state_machines::update(core_ref, parameters).await,

@@ -127,7 +127,7 @@ pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiErro
         _ => (lookup::machine(core, arn).await?, None),
     };
     let list = format!("aliases of {} {}", machine.id, version.unwrap_or_default());
-    let request = PageRequest::read(list, parameters)?;
+    let request = PageRequest::read(&core.tokens, list, parameters)?;
     let page = core.catalog.aliases(machine.id, version, request.limit, request.from.as_deref()).await?;
     let items = page.items.iter().map(|alias| item(core, &machine, alias));
     Ok(request.answer("stateMachineAliases", items.collect(), page.next.as_deref()))

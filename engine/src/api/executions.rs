@@ -86,6 +86,7 @@ fn not_started(error: StartError, machine_arn: &str) -> ApiError {
             ApiError::new("ExecutionAlreadyExists", format!("Execution Already Exists: '{arn}'"))
         }
         StartError::NoMachine => ApiError::no_machine(machine_arn),
+        StartError::Full(why) => ApiError::new("ExecutionLimitExceeded", why),
         StartError::Throttled(why) => ApiError::throttled(why),
         StartError::Unavailable(error) => error.into(),
         StartError::Definition(why) => ApiError::validation(format!(
@@ -146,7 +147,7 @@ pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiErro
         return Err(ApiError::wrong_machine_type());
     }
     let list = format!("executions of {} {started_by:?} {}", machine.id, status_word.unwrap_or_default());
-    let request = PageRequest::read(list, parameters)?;
+    let request = PageRequest::read(&core.tokens, list, parameters)?;
     let filter = ExecutionFilter { machine: machine.id, started_by, status: status_word.and_then(status) };
     let page = core.catalog.executions(&filter, request.limit, request.from.as_deref()).await?;
     let items = page.items.iter().map(|execution| Value::Object(item(core, execution)));

@@ -29,7 +29,7 @@ pub async fn get(core: &Core, parameters: &Parameters) -> Result<Value, ApiError
     let reverse = parameters.flag("reverseOrder").unwrap_or_default();
     let data = parameters.flag("includeExecutionData").unwrap_or(true);
     let order = if reverse { "backwards" } else { "forwards" };
-    let request = PageRequest::read(format!("history of {execution} {order}"), parameters)?;
+    let request = PageRequest::read(&core.tokens, format!("history of {execution} {order}"), parameters)?;
     let from = match &request.from {
         Some(from) => from.parse().map_err(|_| ApiError::invalid_token())?,
         None if reverse => core.catalog.history_events(execution).await?,

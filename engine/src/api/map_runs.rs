@@ -13,7 +13,7 @@ use crate::services::Core;
 /// ListMapRuns, of an execution that exists.
 pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
     let execution = lookup::execution(core, parameters.required("executionArn")).await?;
-    let request = PageRequest::read(format!("map runs of {}", execution.id), parameters)?;
+    let request = PageRequest::read(&core.tokens, format!("map runs of {}", execution.id), parameters)?;
     Ok(request.answer("mapRuns", Vec::new(), None))
 }
 

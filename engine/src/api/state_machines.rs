@@ -48,6 +48,7 @@ pub async fn create(core: &Core, mut parameters: Parameters) -> Result<Value, Ap
         created_at: now,
     };
     let machine = Machine { id: MachineId::new(), name, workflow_type, created_at: now, revision };
+    check_room(core, &machine.name).await?;
     let machine = match core.catalog.create_machine(machine.clone(), tags).await? {
         Created::New => machine,
         Created::Exists(present) if is_same(&present, &machine, &settings)? => present,
@@ -63,6 +64,20 @@ pub async fn create(core: &Core, mut parameters: Parameters) -> Result<Value, Ap
     answer.insert("creationDate".into(), machine.created_at.seconds().into());
     publish_if_asked(core, &machine, &parameters, &mut answer).await?;
     Ok(Value::Object(answer))
+}
+
+/// Whether one more machine may be made; the same again needs no room. Two that are made at the same time may both
+/// find the last place free.
+async fn check_room(core: &Core, name: &str) -> Result<(), ApiError> {
+    let machines_max = core.quotas.state_machines_max;
+    let is_full = core.catalog.count_machines().await? >= u64::from(machines_max);
+    if is_full && core.catalog.machine(name).await?.is_none() {
+        let message = format!(
+            "State Machine Limit Exceeded: there are {machines_max} state machines, the most there can be"
+        );
+        return Err(ApiError::new("StateMachineLimitExceeded", message));
+    }
+    Ok(())
 }
 
 /// Adds the ARN of the version that the request asks for. A request that is made again, because its answer was lost or
@@ -249,7 +264,7 @@ fn show_revision_id(revision: &Revision, answer: &mut Map<String, Value>) {
 
 /// ListStateMachines.
 pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
-    let request = PageRequest::read("state machines", parameters)?;
+    let request = PageRequest::read(&core.tokens, "state machines", parameters)?;
     let page = core.catalog.machines(request.limit, request.from.as_deref()).await?;
     let items = page.items.iter().map(|machine| {
         json!({

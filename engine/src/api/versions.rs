@@ -114,13 +114,13 @@ pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiErro
         None => None,
     };
     let Some(machine) = machine else {
-        return Ok(PageRequest::read("no versions", parameters)?.answer(
+        return Ok(PageRequest::read(&core.tokens, "no versions", parameters)?.answer(
             "stateMachineVersions",
             Vec::new(),
             None,
         ));
     };
-    let request = PageRequest::read(format!("versions of {}", machine.id), parameters)?;
+    let request = PageRequest::read(&core.tokens, format!("versions of {}", machine.id), parameters)?;
     let page = core.catalog.versions(machine.id, request.limit, request.from.as_deref()).await?;
     let items = page.items.iter().map(|version| {
         json!({

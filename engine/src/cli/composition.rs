@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::config::{Config, Role, Roles};
+use crate::api::throttling;
+use crate::config::{Config, Role, Roles, Throttling};
 use crate::metrics;
 use crate::ports::broker::{self, Broker, Family, Queue};
 use crate::ports::catalog::Catalog;
@@ -31,9 +32,11 @@ use crate::services::late_core::LateCore;
 use crate::services::metered::{metered_broker, metered_store};
 use crate::services::onlookers::Onlookers;
 use crate::services::outages::Outages;
+use crate::services::pollers::Pollers;
 use crate::services::programs::Programs;
 use crate::services::scheduler::NearTimer;
 use crate::services::shards::Shards;
+use crate::services::throttle::Throttle;
 use crate::services::tokens::Tokens;
 use crate::services::watermarks::Watermarks;
 use crate::services::{
@@ -114,7 +117,12 @@ pub fn assemble(
             versions_max: config.limits.versions_max.get(),
             aliases_max: config.limits.aliases_max.get(),
             tags_max: config.limits.tags_max.get(),
+            state_machines_max: config.limits.state_machines_max.get(),
+            activities_max: config.limits.activities_max.get(),
+            activity_workers_max: config.limits.activity_workers_max.get(),
         },
+        throttle: throttle(&config.throttling)?,
+        pollers: Pollers::default(),
         announces: Announces {
             status_changes: config.events.status_changes,
             transitions: config.events.transitions.unwrap_or(parts.shows_transitions),
@@ -144,6 +152,13 @@ pub fn assemble(
     });
     late.attach(&core);
     Ok((core, timers))
+}
+
+fn throttle(config: &Throttling) -> std::io::Result<Throttle> {
+    let given = config.requests.iter().map(|requests| (requests.action.clone(), requests.bucket));
+    let buckets = throttling::buckets(config.aws_quotas, &given.collect::<Vec<_>>());
+    let invalid = |problem| std::io::Error::new(std::io::ErrorKind::InvalidInput, problem);
+    Ok(Throttle::new(buckets.map_err(invalid)?))
 }
 
 /// Makes sure that all queues exist that anybody publishes to, whoever consumes from them.

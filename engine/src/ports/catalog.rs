@@ -171,6 +171,8 @@ pub trait Catalog: Versions + Tags {
     async fn machine(&self, name: &str) -> Result<Option<Machine>, Error>;
     /// A revision.
     async fn revision(&self, id: RevisionId) -> Result<Option<Revision>, Error>;
+    /// How many machines there are.
+    async fn count_machines(&self) -> Result<u64, Error>;
     /// Machines in the order they were made.
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error>;
 
@@ -180,6 +182,8 @@ pub trait Catalog: Versions + Tags {
     async fn delete_activity(&self, name: &str) -> Result<bool, Error>;
     /// The activity with this name.
     async fn activity(&self, name: &str) -> Result<Option<Activity>, Error>;
+    /// How many activities there are.
+    async fn count_activities(&self) -> Result<u64, Error>;
     /// Activities in the order they were made.
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error>;
 

@@ -133,6 +133,7 @@ impl Executions for ChildExecutions {
             }
             Err(StartError::Name(error)) => Err(refused("InvalidName", error.to_string())),
             Err(StartError::NoMachine) => Err(missing()),
+            Err(StartError::Full(text)) => Err(refused("ExecutionLimitExceeded", text)),
             Err(StartError::Throttled(text)) => Err(refused("ThrottlingException", text)),
             Err(error @ (StartError::Definition(_) | StartError::Unavailable(_))) => {
                 Err(refused("ServiceUnavailable", error.to_string()))

@@ -69,6 +69,9 @@ pub enum StartError {
     /// The machine is gone.
     #[error("failed to start: the state machine is gone")]
     NoMachine,
+    /// As many executions are open as may be.
+    #[error("{0}")]
+    Full(String),
     /// Too much is going on.
     #[error("{0}")]
     Throttled(String),
@@ -146,8 +149,9 @@ impl Core {
     async fn start_standard(&self, request: &StartRequest) -> Result<StartedExecution, StartError> {
         let open = self.count_open_executions().await?;
         if open >= self.admission.open_executions_max {
-            return Err(StartError::Throttled(format!(
-                "{open} executions are open, which is the limit (limits.open_executions_max)"
+            return Err(StartError::Full(format!(
+                "Execution Limit Exceeded: {open} executions are open, which is the limit \
+                 (limits.open_executions_max)"
             )));
         }
         let machine = &request.machine;

@@ -413,6 +413,21 @@ mod tests {
     }
 
     #[test]
+    fn what_an_execution_was_started_by_is_named() {
+        let machine = "arn:aws:states:us-east-1:000000000000:stateMachine:orders";
+        let told = |version, alias: Option<&str>| {
+            let qualifier = Some(Qualifier { version, alias: alias.map(str::to_owned) });
+            let header = Header { qualifier, ..header() };
+            let (_, event) = event(&Change::begun(&header, "{}"));
+            let detail = &event["detail"];
+            assert_eq!(detail["stateMachineArn"], machine);
+            (detail["stateMachineVersionArn"].clone(), detail["stateMachineAliasArn"].clone())
+        };
+        assert_eq!(told(3, None), (json!(format!("{machine}:3")), Value::Null));
+        assert_eq!(told(3, Some("live")), (json!(format!("{machine}:3")), json!(format!("{machine}:live"))));
+    }
+
+    #[test]
     fn a_begin_is_told_as_eventbridge_tells_it() {
         let (header, input) = (header(), r#"{"n": 1}"#);
         let change = Change::begun(&header, input);

@@ -17,9 +17,9 @@ macro_rules! promises_to {
             an_update_makes_a_revision_current_and_keeps_the_others
             a_deleted_machine_leaves_its_executions_and_revisions
             a_machine_made_again_has_its_own_executions
-            machines_are_listed_in_the_order_they_were_made
+            machines_are_counted_and_listed_in_the_order_they_were_made
             an_activity_is_made_once
-            activities_are_listed_in_the_order_they_were_made
+            activities_are_counted_and_listed_in_the_order_they_were_made
             an_execution_is_found_by_name_and_by_id
             executions_are_listed_newest_first
             executions_are_listed_by_status
@@ -100,13 +100,15 @@ pub async fn a_machine_made_again_has_its_own_executions(adapter: &dyn Adapter) 
     assert!(world.db.execution_by_id(old.key.execution).await.unwrap().is_some());
 }
 
-pub async fn machines_are_listed_in_the_order_they_were_made(adapter: &dyn Adapter) {
+pub async fn machines_are_counted_and_listed_in_the_order_they_were_made(adapter: &dyn Adapter) {
     let db = adapter.open(PLENTY).await;
     for name in ["c", "a", "e", "b", "d"] {
         db.create_machine(machine(name), Vec::new()).await.unwrap();
     }
+    assert_eq!(db.count_machines().await.unwrap(), 5);
     let gone = db.machine("e").await.unwrap().unwrap();
     db.delete_machine(gone.id).await.unwrap();
+    assert_eq!(db.count_machines().await.unwrap(), 4);
     let names =
         |machines: &[Machine]| machines.iter().map(|machine| machine.name.clone()).collect::<Vec<_>>();
     let first = db.machines(3, None).await.unwrap();
@@ -131,12 +133,13 @@ pub async fn an_activity_is_made_once(adapter: &dyn Adapter) {
     assert_eq!(db.activity("paint").await.unwrap(), None);
 }
 
-pub async fn activities_are_listed_in_the_order_they_were_made(adapter: &dyn Adapter) {
+pub async fn activities_are_counted_and_listed_in_the_order_they_were_made(adapter: &dyn Adapter) {
     let db = adapter.open(PLENTY).await;
     let activities = [activity("c", 3), activity("a", 2), activity("b", 1)];
     for activity in activities.clone() {
         db.create_activity(activity, Vec::new()).await.unwrap();
     }
+    assert_eq!(db.count_activities().await.unwrap(), 3);
     let first = db.activities(2, None).await.unwrap();
     assert_eq!(first.items, activities[..2]);
     let last = db.activities(2, first.next.as_deref()).await.unwrap();

@@ -87,7 +87,7 @@ pub async fn a_revision_has_one_version(adapter: &dyn Adapter) {
     let (orders, made) = published(&db, 1).await;
     let description = Some("first".to_owned());
     let expected = Version { number: 1, revision: orders.revision.id, description, created_at: START };
-    assert_eq!(made, [expected.clone()]);
+    assert_eq!(made, std::slice::from_ref(&expected));
     let again = NewVersion { description: None, created_at: START.plus_seconds(1), ..new(Some(&orders)) };
     assert_eq!(db.publish(orders.id, again).await.unwrap(), Published::Version(expected));
     assert_eq!(db.versions(orders.id, 10, None).await.unwrap().items.len(), 1);

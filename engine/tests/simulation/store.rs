@@ -286,6 +286,10 @@ impl Catalog for FaultyStore {
         self.ask(move |db| async move { db.revision(id).await }).await
     }
 
+    async fn count_machines(&self) -> Result<u64, Error> {
+        self.ask(|db| async move { db.count_machines().await }).await
+    }
+
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
         let from = from.map(str::to_owned);
         self.ask(move |db| async move { db.machines(limit, from.as_deref()).await }).await
@@ -303,6 +307,10 @@ impl Catalog for FaultyStore {
     async fn activity(&self, name: &str) -> Result<Option<Activity>, Error> {
         let name = name.to_owned();
         self.ask(|db| async move { db.activity(&name).await }).await
+    }
+
+    async fn count_activities(&self) -> Result<u64, Error> {
+        self.ask(|db| async move { db.count_activities().await }).await
     }
 
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {

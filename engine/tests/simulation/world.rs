@@ -20,8 +20,10 @@ use engine::services::door::Door;
 use engine::services::headers::Headers;
 use engine::services::onlookers::Onlookers;
 use engine::services::outages::Outages;
+use engine::services::pollers::Pollers;
 use engine::services::programs::Programs;
 use engine::services::shards::Shards;
+use engine::services::throttle::Throttle;
 use engine::services::tokens::Tokens;
 use engine::services::watermarks::Watermarks;
 use engine::services::{Admission, Announces, Core, Quotas, executor, express, scheduler, task_runner};
@@ -236,6 +238,8 @@ impl World {
                 ..Limits::default()
             },
             quotas: Quotas::default(),
+            throttle: Throttle::default(),
+            pollers: Pollers::default(),
             admission: Admission { open_executions_max: 1_000, express_waiting_max: 10_000 },
             announces: Announces { status_changes: true, transitions: self.shows_transitions },
             connectors: vec![Arc::new(FakeConnector { node, ledger })],

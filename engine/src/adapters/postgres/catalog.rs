@@ -39,6 +39,10 @@ impl Catalog for PostgresStore {
         ask!(self, connection => machines::revision(connection, id))
     }
 
+    async fn count_machines(&self) -> Result<u64, Error> {
+        ask!(self, connection => machines::count(connection))
+    }
+
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
         let after = after(from)?;
         ask!(self, connection => machines::list(connection, limit, after))
@@ -54,6 +58,10 @@ impl Catalog for PostgresStore {
 
     async fn activity(&self, name: &str) -> Result<Option<Activity>, Error> {
         ask!(self, connection => machines::find_activity(connection, name))
+    }
+
+    async fn count_activities(&self) -> Result<u64, Error> {
+        ask!(self, connection => machines::count_activities(connection))
     }
 
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {

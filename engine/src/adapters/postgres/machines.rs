@@ -6,6 +6,7 @@ use sqlx::{Connection, query};
 use super::failure::Fault;
 use super::rows::Id;
 use super::{tags, versions};
+use crate::adapters::sql::Columns as _;
 use crate::adapters::sql::lists::numbered_page;
 use crate::adapters::sql::machines::{
     MACHINE_MADE, decode_activity, decode_machine, decode_revision, machine_columns, revision_columns,
@@ -109,6 +110,10 @@ pub(super) async fn revision(
     found.as_ref().map(decode_revision).transpose()
 }
 
+pub(super) async fn count(connection: &mut PgConnection) -> Result<u64, Fault> {
+    query("SELECT count(*) FROM machines").fetch_one(connection).await?.number(0)
+}
+
 pub(super) async fn list(
     connection: &mut PgConnection,
     limit: u32,
@@ -155,6 +160,10 @@ pub(super) async fn find_activity(
     const FIND: &str = "SELECT name, created_at FROM activities WHERE name = $1";
     let found = query(FIND).bind(name.to_owned()).fetch_optional(connection).await?;
     found.as_ref().map(decode_activity).transpose()
+}
+
+pub(super) async fn count_activities(connection: &mut PgConnection) -> Result<u64, Fault> {
+    query("SELECT count(*) FROM activities").fetch_one(connection).await?.number(0)
 }
 
 pub(super) async fn list_activities(

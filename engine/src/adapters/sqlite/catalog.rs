@@ -38,6 +38,10 @@ impl Catalog for SqliteStore {
         machines::revision(self.reader().await.statement(), id).await
     }
 
+    async fn count_machines(&self) -> Result<u64, Error> {
+        machines::count(self.reader().await.statement()).await
+    }
+
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
         machines::list(self.reader().await.statement(), limit, from).await
     }
@@ -54,6 +58,10 @@ impl Catalog for SqliteStore {
 
     async fn activity(&self, name: &str) -> Result<Option<Activity>, Error> {
         machines::find_activity(self.reader().await.statement(), name).await
+    }
+
+    async fn count_activities(&self) -> Result<u64, Error> {
+        machines::count_activities(self.reader().await.statement()).await
     }
 
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::failure::failure;
 use super::rows::blob;
 use super::{tags, versions};
+use crate::adapters::sql::Columns as _;
 use crate::adapters::sql::lists::{after, numbered_page};
 use crate::adapters::sql::machines::{
     MACHINE_MADE, decode_activity, decode_machine, decode_revision, machine_columns, revision_columns,
@@ -95,6 +96,10 @@ pub(super) async fn revision(
     found.as_ref().map(decode_revision).transpose()
 }
 
+pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    query("SELECT count(*) FROM machines").fetch_one(connection).await.map_err(failure)?.number(0)
+}
+
 pub(super) async fn list(
     connection: &mut SqliteConnection,
     limit: u32,
@@ -134,6 +139,10 @@ pub(super) async fn find_activity(
     const FIND: &str = "SELECT name, created_at FROM activities WHERE name = ?1";
     let found = query(FIND).bind(name.to_owned()).fetch_optional(connection).await.map_err(failure)?;
     found.as_ref().map(decode_activity).transpose()
+}
+
+pub(super) async fn count_activities(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    query("SELECT count(*) FROM activities").fetch_one(connection).await.map_err(failure)?.number(0)
 }
 
 pub(super) async fn list_activities(

@@ -53,6 +53,11 @@ impl Action {
         ACTIONS.iter().find(|(known, ..)| *known == name).map(|(_, action, _)| *action)
     }
 
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ACTIONS.iter().map(|(_, action, _)| *action)
+    }
+
     /// Its name, as `X-Amz-Target` has it.
     pub fn name(self) -> &'static str {
         ACTIONS.iter().find(|(_, action, _)| *action == self).map_or("unknown", |(name, ..)| name)

@@ -137,7 +137,7 @@ impl Core {
 fn missed(error: StartError) -> Missed {
     let reason = error.to_string();
     match error {
-        StartError::Throttled(_) | StartError::Unavailable(_) => Missed::Away(reason),
+        StartError::Throttled(_) | StartError::Full(_) | StartError::Unavailable(_) => Missed::Away(reason),
         StartError::AlreadyExists { .. }
         | StartError::Name(_)
         | StartError::NoMachine

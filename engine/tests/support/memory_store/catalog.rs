@@ -70,6 +70,10 @@ impl Catalog for MemoryStore {
         Ok(self.state().revisions.get(&id).cloned())
     }
 
+    async fn count_machines(&self) -> Result<u64, Error> {
+        Ok(self.state().machines.len() as u64)
+    }
+
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
         let after = after(from)?;
         Ok(page(self.state().machines.range(after + 1..).map(numbered).collect(), limit))
@@ -97,6 +101,10 @@ impl Catalog for MemoryStore {
 
     async fn activity(&self, name: &str) -> Result<Option<Activity>, Error> {
         Ok(self.state().activities.values().find(|activity| activity.name == name).cloned())
+    }
+
+    async fn count_activities(&self) -> Result<u64, Error> {
+        Ok(self.state().activities.len() as u64)
     }
 
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {
