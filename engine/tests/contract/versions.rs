@@ -16,6 +16,7 @@ macro_rules! promises_to {
         $crate::contract::promises!(versions, $attribute, $adapter,
             a_revision_has_one_version
             a_number_is_given_once
+            what_is_asked_for_at_once_is_done_once
             only_the_expected_revision_is_published
             a_machine_has_so_many_versions
             a_version_shows_its_machine_as_it_was
@@ -101,6 +102,26 @@ pub async fn a_number_is_given_once(adapter: &dyn Adapter) {
     assert_eq!(db.delete_version(orders.id, 2).await.unwrap(), Vec::<String>::new());
     assert_eq!(db.version("orders", 2).await.unwrap(), None);
     assert_eq!(version(db.publish(orders.id, new(None)).await.unwrap()).number, 3);
+}
+
+pub async fn what_is_asked_for_at_once_is_done_once(adapter: &dyn Adapter) {
+    const AT_ONCE: usize = 8;
+    let db = adapter.open(PLENTY).await;
+    let orders = machine("orders");
+    db.create_machine(orders.clone(), Vec::new()).await.unwrap();
+    let publications = (0..AT_ONCE).map(|_| db.publish(orders.id, new(None)));
+    let published = futures::future::join_all(publications).await;
+    assert!(published.into_iter().all(|published| version(published.unwrap()).number == 1));
+    let creations = (0..AT_ONCE).map(|_| db.create_alias(orders.id, alias("live", to(1)), 1));
+    let created = futures::future::join_all(creations).await;
+    let done = created.iter().filter(|created| matches!(created, Ok(Aliased::Done))).count();
+    let there = created.iter().filter(|created| matches!(created, Ok(Aliased::Exists(_)))).count();
+    assert_eq!((done, there), (1, AT_ONCE - 1));
+    let names: Vec<String> = (0..AT_ONCE).map(|number| format!("a{number}")).collect();
+    let creations = names.iter().map(|name| db.create_alias(orders.id, alias(name, to(1)), 4));
+    let created = futures::future::join_all(creations).await;
+    let full = created.iter().filter(|created| matches!(created, Ok(Aliased::Full))).count();
+    assert_eq!(full, AT_ONCE - 3, "one was there");
 }
 
 pub async fn only_the_expected_revision_is_published(adapter: &dyn Adapter) {
