@@ -26,6 +26,8 @@ pub mod health;
 
 pub mod from_tasks;
 
+pub mod throttling;
+
 mod metrics;
 
 mod protocol;
@@ -41,12 +43,16 @@ mod pages;
 mod settings;
 
 mod activities;
+mod aliases;
 mod event_bridge;
 mod executions;
 mod hand_over;
 mod history;
+mod map_runs;
 mod state_machines;
+mod tags;
 mod tasks;
+mod versions;
 
 use errors::ApiError;
 use hand_over::Reply;
@@ -111,12 +117,29 @@ async fn take(
 
 async fn act(core: Arc<Core>, action: Action, parameters: Parameters) -> Result<Reply, ApiError> {
     let core_ref = &*core;
+    if !core.throttle.admits(action.name()) {
+        return Err(ApiError::throttled("Rate exceeded"));
+    }
     let answer = match action {
         Action::CreateStateMachine => state_machines::create(core_ref, parameters).await,
         Action::UpdateStateMachine => state_machines::update(core_ref, parameters).await,
         Action::DeleteStateMachine => state_machines::delete(core, &parameters).await,
         Action::DescribeStateMachine => state_machines::describe(core_ref, &parameters).await,
         Action::ListStateMachines => state_machines::list(core_ref, &parameters).await,
+        Action::PublishStateMachineVersion => versions::publish(core_ref, &parameters).await,
+        Action::DeleteStateMachineVersion => versions::delete(core_ref, &parameters).await,
+        Action::ListStateMachineVersions => versions::list(core_ref, &parameters).await,
+        Action::CreateStateMachineAlias => aliases::create(core_ref, &parameters).await,
+        Action::UpdateStateMachineAlias => aliases::update(core_ref, &parameters).await,
+        Action::DescribeStateMachineAlias => aliases::describe(core_ref, &parameters).await,
+        Action::DeleteStateMachineAlias => aliases::delete(core_ref, &parameters).await,
+        Action::ListStateMachineAliases => aliases::list(core_ref, &parameters).await,
+        Action::TagResource => tags::add(core_ref, &parameters).await,
+        Action::UntagResource => tags::remove(core_ref, &parameters).await,
+        Action::ListTagsForResource => tags::list(core_ref, &parameters).await,
+        Action::ListMapRuns => map_runs::list(core_ref, &parameters).await,
+        Action::DescribeMapRun => map_runs::describe(&parameters),
+        Action::UpdateMapRun => map_runs::update(&parameters),
         Action::ValidateStateMachineDefinition => definitions::validate(&parameters),
         Action::StartExecution => executions::start(core_ref, parameters).await,
         Action::StartSyncExecution => executions::start_sync(core_ref, parameters).await,

@@ -10,6 +10,8 @@
 //! | map run | `…:mapRun:<machine>/<label>:<uuid>` |
 //! | activity | `…:activity:<name>` |
 
+use std::fmt::Display;
+
 use uuid::Uuid;
 
 /// The region and account that Warren answers for; an ARN of another one names nothing here.
@@ -38,6 +40,11 @@ impl Home {
         format!("arn:aws:states:{}:{}:stateMachine:{name}", self.region, self.account)
     }
 
+    /// The ARN of a version or an alias of a state machine.
+    pub fn qualified(&self, name: &str, qualifier: impl Display) -> String {
+        format!("{}:{qualifier}", self.state_machine(name))
+    }
+
     /// The ARN of a Standard execution.
     pub fn execution(&self, machine: &str, name: &str) -> String {
         format!("arn:aws:states:{}:{}:execution:{machine}:{name}", self.region, self.account)
@@ -52,6 +59,11 @@ impl Home {
     pub fn activity(&self, name: &str) -> String {
         format!("arn:aws:states:{}:{}:activity:{name}", self.region, self.account)
     }
+}
+
+/// The number of a version; `None` for the name of an alias.
+pub fn version_number(qualifier: &str) -> Option<u32> {
+    qualifier.parse::<u32>().ok().filter(|number| number.to_string() == qualifier)
 }
 
 /// The only partition there is.
@@ -257,11 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn a_version_is_a_number_as_it_is_written() {
+        for (qualifier, number) in
+            [("1", Some(1)), ("10", Some(10)), ("01", None), ("+1", None), ("v1", None)]
+        {
+            assert_eq!(version_number(qualifier), number, "{qualifier}");
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
         let home = Home::default();
         let id = Uuid::nil();
         let written = [
             home.state_machine("m"),
+            home.qualified("m", 3),
             home.execution("m", "e"),
             home.express("m", "e", id),
             home.activity("a"),

@@ -55,6 +55,7 @@ mod explain;
 mod roles;
 mod secret;
 mod sections;
+mod throttling;
 mod variable;
 
 pub use connections::{ConnectionConfig, NotOpened};
@@ -64,6 +65,7 @@ pub use secret::{Address, Key};
 pub use sections::{
     Aws, Broker, Data, Engine, Events, Limits, Metrics, QueueType, Secrets, Server, Store, Tasks, Triggers,
 };
+pub use throttling::Throttling;
 
 /// The file that is read when none is named, in the working directory; it need not exist.
 pub const FILE: &str = "warren.toml";
@@ -91,6 +93,8 @@ pub struct Config {
     pub aws: Aws,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[throttling]`.
+    pub throttling: Throttling,
     /// `[metrics]`.
     pub metrics: Metrics,
     /// `[functions]`: `default_url` (none), `commands_max` (16), `output_bytes_max` (6 MiB), and a table for
@@ -152,7 +156,8 @@ impl Config {
     fn of(figment: &Figment) -> Result<Self, Error> {
         let sections: Sections = figment.extract().map_err(|error| Error::of(figment, error))?;
         let Sections { server, data, broker, store, engine, events, tasks, triggers, .. } = sections;
-        let Sections { aws, limits, metrics, functions, mut http, connections, secrets, .. } = sections;
+        let Sections { aws, limits, throttling, metrics, functions, mut http, connections, secrets, .. } =
+            sections;
         let mut functions = read_functions(figment, &functions)?;
         functions.region.clone_from(&aws.region);
         functions.account.clone_from(&aws.account);
@@ -175,6 +180,7 @@ impl Config {
             triggers,
             aws,
             limits,
+            throttling,
             metrics,
             functions,
             http,
@@ -239,6 +245,8 @@ struct Sections {
     aws: Aws,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    throttling: Throttling,
     #[serde(default)]
     metrics: Metrics,
     #[serde(default)]
@@ -400,7 +408,7 @@ mod tests {
             "[sever]\nport = 1",
             &[],
             "unknown key `sever` in warren.toml: it can be server, data, broker, store, engine, events, tasks, \
-             triggers, aws, limits, metrics, functions, http, connections, secrets",
+             triggers, aws, limits, throttling, metrics, functions, http, connections, secrets",
         );
         check(
             "[server]\nport = 1",

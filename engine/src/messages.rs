@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{ExecutionId, RevisionId, Stamp};
+use crate::ports::catalog::versions::Qualifier;
 use crate::ports::store::{BranchKey, Fence};
 
 /// Deepest nesting of a body: a value of the language in a few wrappers of ours.
@@ -96,6 +97,9 @@ pub struct Header {
     pub id: ExecutionId,
     /// The definition it runs.
     pub revision: RevisionId,
+    /// The version or alias it was started by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<Qualifier>,
     /// Its machine's name.
     pub machine_name: String,
     /// Its name.

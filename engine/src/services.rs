@@ -50,6 +50,7 @@ pub mod observed;
 pub mod onlookers;
 pub mod outages;
 pub mod poison;
+pub mod pollers;
 pub mod programs;
 pub mod publishing;
 pub mod queues;
@@ -60,6 +61,7 @@ pub mod shards;
 pub mod status_events;
 pub mod sweeper;
 pub mod task_runner;
+pub mod throttle;
 pub mod tokens;
 pub mod transitions;
 pub mod triggers;
@@ -70,9 +72,11 @@ use door::Door;
 use headers::Headers;
 use onlookers::Onlookers;
 use outages::Outages;
+use pollers::Pollers;
 use programs::Programs;
 use scheduler::NearTimer;
 use shards::Shards;
+use throttle::Throttle;
 use tokens::Tokens;
 use watermarks::Watermarks;
 
@@ -96,6 +100,12 @@ pub struct Core {
     pub limits: Limits,
     /// Bounds of the door.
     pub admission: Admission,
+    /// Bounds of what is kept.
+    pub quotas: Quotas,
+    /// How many requests are taken.
+    pub throttle: Throttle,
+    /// Workers that wait for tasks here.
+    pub pollers: Pollers,
     /// What is told to those who listen.
     pub announces: Announces,
     /// Those who look on through this process.
@@ -151,6 +161,36 @@ pub struct Admission {
     pub open_executions_max: u64,
     /// Transitions of Express executions that wait for an engine.
     pub express_waiting_max: u64,
+}
+
+/// What can be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quotas {
+    /// Versions of a state machine; AWS allows a thousand.
+    pub versions_max: u32,
+    /// Aliases of a state machine; AWS allows a hundred.
+    pub aliases_max: u32,
+    /// Tags of a state machine or an activity; AWS allows fifty.
+    pub tags_max: u32,
+    /// State machines; AWS allows a hundred thousand.
+    pub state_machines_max: u32,
+    /// Activities; AWS allows a hundred thousand.
+    pub activities_max: u32,
+    /// Workers that wait for tasks of one activity, in each process; AWS allows a thousand.
+    pub activity_workers_max: u32,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Quotas {
+            versions_max: 1_000,
+            aliases_max: 100,
+            tags_max: 50,
+            state_machines_max: 100_000,
+            activities_max: 100_000,
+            activity_workers_max: 1_000,
+        }
+    }
 }
 
 /// What is told to those who listen.

@@ -25,7 +25,9 @@ mod contract {
     pub mod store_failures;
     pub mod store_forks;
     pub mod store_schedule;
+    pub mod tags;
     pub mod triggers;
+    pub mod versions;
     pub mod world;
 
     pub(crate) use promises;
@@ -134,7 +136,8 @@ mod memory_store {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule, triggers,
+        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule, tags, triggers,
+        versions,
     };
     use crate::memory_store_model::MemoryStore;
 
@@ -148,6 +151,8 @@ mod memory_store {
     }
 
     catalog::promises_to!(tokio::test, &Model);
+    versions::promises_to!(tokio::test, &Model);
+    tags::promises_to!(tokio::test, &Model);
     triggers::promises_to!(tokio::test, &Model);
     store_commits::promises_to!(tokio::test, &Model);
     store_forks::promises_to!(tokio::test, &Model);
@@ -165,7 +170,8 @@ mod sqlite_in_memory {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule, triggers,
+        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule, tags, triggers,
+        versions,
     };
 
     struct Memory;
@@ -179,6 +185,8 @@ mod sqlite_in_memory {
     }
 
     catalog::promises_to!(tokio::test, &Memory);
+    versions::promises_to!(tokio::test, &Memory);
+    tags::promises_to!(tokio::test, &Memory);
     triggers::promises_to!(tokio::test, &Memory);
     store_commits::promises_to!(tokio::test, &Memory);
     store_forks::promises_to!(tokio::test, &Memory);
@@ -197,8 +205,8 @@ mod sqlite_in_a_file {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule,
-        triggers,
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule, tags,
+        triggers, versions,
     };
 
     struct File(TempDir);
@@ -219,6 +227,8 @@ mod sqlite_in_a_file {
     }
 
     catalog::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    versions::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    tags::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     triggers::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
@@ -238,8 +248,8 @@ mod postgres {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule,
-        triggers,
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule, tags,
+        triggers, versions,
     };
     use crate::postgres_server::TestDatabase;
 
@@ -251,6 +261,8 @@ mod postgres {
     }
 
     catalog::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    versions::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    tags::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     triggers::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);

@@ -60,6 +60,8 @@ mod listener;
 mod node;
 #[path = "simulation/notes.rs"]
 mod notes;
+#[path = "simulation/published.rs"]
+mod published;
 #[path = "simulation/recording.rs"]
 mod recording;
 #[path = "simulation/store.rs"]
@@ -270,6 +272,7 @@ fn alone(name: &str, kind: Kind, workflow: &Workflow) -> End {
 fn request(machine: &Machine, workflow: &Workflow, name: Option<&str>) -> StartRequest {
     StartRequest {
         machine: machine.clone(),
+        qualifier: None,
         name: name.map(str::to_owned),
         input: workflow.input.clone(),
         input_text: workflow.input.to_string(),

@@ -28,8 +28,10 @@ mod partitions;
 mod promptly;
 mod rows;
 mod settings;
+mod tags;
 mod triggers;
 mod unannounced;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,8 @@ pub mod history;
 pub mod lists;
 pub mod machines;
 pub mod rows;
+pub mod tags;
 pub mod triggers;
+pub mod versions;
 
 pub use columns::Columns;

@@ -18,8 +18,10 @@ mod history;
 mod machines;
 mod rows;
 mod settings;
+mod tags;
 mod triggers;
 mod unannounced;
+mod versions;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};

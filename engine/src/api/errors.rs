@@ -20,6 +20,8 @@ pub struct ApiError {
 
 /// `reason` of a `ValidationException` about the ARN of a Distributed Map.
 const LABELED_ARN: &str = "API_DOES_NOT_SUPPORT_LABELED_ARNS";
+/// `reason` of a `ValidationException` about what an alias leads to.
+const INVALID_ROUTING: &str = "INVALID_ROUTING_CONFIGURATION";
 /// `reason` of a `ValidationException` about something left out.
 const MISSING_PARAMETER: &str = "MISSING_REQUIRED_PARAMETER";
 
@@ -43,6 +45,26 @@ impl ApiError {
     pub fn labelled(arn: &str) -> Self {
         let message = format!("This operation does not take the ARN of a Distributed Map: '{arn}'");
         ApiError { reason: Some(LABELED_ARN), ..Self::validation(message) }
+    }
+
+    /// `ValidationException` because an alias cannot lead there.
+    pub fn invalid_routing(message: impl Into<String>) -> Self {
+        ApiError { reason: Some(INVALID_ROUTING), ..Self::validation(message) }
+    }
+
+    /// `ValidationException` because the ARN names a version or an alias where a machine is asked for.
+    pub fn unqualified(arn: &str) -> Self {
+        Self::validation(format!("Give the ARN of a state machine, not of a version or an alias: '{arn}'"))
+    }
+
+    /// `ConflictException`.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(CONFLICT, message)
+    }
+
+    /// `ServiceQuotaExceededException`.
+    pub fn quota(message: impl Into<String>) -> Self {
+        Self::new(QUOTA, message)
     }
 
     /// `SerializationException`: the request cannot be read.
@@ -75,6 +97,11 @@ impl ApiError {
         Self::new("ResourceNotFound", format!("Resource not found: '{arn}'"))
     }
 
+    /// `ResourceNotFound`, as AWS says it of aliases and what they lead to.
+    pub fn no_resource() -> Self {
+        Self::new("ResourceNotFound", "Request references a resource that does not exist.")
+    }
+
     /// `InvalidToken`, of a task or of a page.
     pub fn invalid_token() -> Self {
         Self::new("InvalidToken", "Invalid Token: 'Invalid token'")
@@ -99,6 +126,8 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self.code {
             INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
+            CONFLICT => StatusCode::CONFLICT,
+            QUOTA => StatusCode::PAYMENT_REQUIRED,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -127,6 +156,9 @@ impl ApiError {
 
 /// The code of a failure that is not the caller's.
 const INTERNAL: &str = "InternalServerException";
+
+const CONFLICT: &str = "ConflictException";
+const QUOTA: &str = "ServiceQuotaExceededException";
 
 /// What stands before `#` in `__type`. Clients cut it off.
 fn namespace(code: &str) -> &'static str {

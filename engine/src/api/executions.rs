@@ -7,15 +7,16 @@ use asl::history::EventKind;
 use serde_json::{Map, Value, json};
 
 use super::errors::ApiError;
-use super::lookup;
+use super::lookup::{self, MachineArn};
 use super::pages::PageRequest;
 use super::parameters::Parameters;
 use super::tasks::failure;
 use crate::messages::{self, Body};
 use crate::names;
-use crate::ports::catalog::{Ends, Execution, ExecutionFilter};
+use crate::ports::catalog::{Ends, Execution, ExecutionFilter, StartedBy};
 use crate::ports::store::ExecutionStatus;
 use crate::services::Core;
+use crate::services::door::Startable;
 use crate::services::executions::{StartError, StartRequest, SyncEnd, SyncOutcome};
 use crate::services::status_events;
 
@@ -60,8 +61,8 @@ async fn read_start(core: &Core, mut parameters: Parameters, arn: &str) -> Resul
     }
     let input_text = parameters.take_text("input").unwrap_or_else(|| "{}".to_owned());
     let input = read_input(&input_text, core.limits.payload_bytes_max)?;
-    let machine = lookup::machine_to_start(core, arn).await?;
-    Ok(StartRequest { machine, name, input, input_text })
+    let Startable { machine, qualifier } = lookup::machine_to_start(core, arn).await?;
+    Ok(StartRequest { machine, qualifier, name, input, input_text })
 }
 
 fn read_input(text: &str, bytes_max: usize) -> Result<Value, ApiError> {
@@ -85,6 +86,7 @@ fn not_started(error: StartError, machine_arn: &str) -> ApiError {
             ApiError::new("ExecutionAlreadyExists", format!("Execution Already Exists: '{arn}'"))
         }
         StartError::NoMachine => ApiError::no_machine(machine_arn),
+        StartError::Full(why) => ApiError::new("ExecutionLimitExceeded", why),
         StartError::Throttled(why) => ApiError::throttled(why),
         StartError::Unavailable(error) => error.into(),
         StartError::Definition(why) => ApiError::validation(format!(
@@ -129,13 +131,24 @@ pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiErro
             "The status PENDING_REDRIVE and 'redriveFilter' select children of a map run: give 'mapRunArn'",
         ));
     }
-    let machine = lookup::machine(core, arn).await?;
+    let (name, started_by) = match lookup::machine_arn(core, arn)? {
+        MachineArn::Version { name, number } => (Some(name), StartedBy::Version(number)),
+        MachineArn::Alias { name, alias } => (Some(name), StartedBy::Alias(alias.to_owned())),
+        MachineArn::Machine(name) => (Some(name), StartedBy::Any),
+        MachineArn::Labelled => return Err(ApiError::labelled(arn)),
+        MachineArn::Elsewhere => (None, StartedBy::Any),
+    };
+    let machine = match name {
+        Some(name) => core.catalog.machine(name).await?,
+        None => None,
+    };
+    let machine = machine.ok_or_else(|| ApiError::no_machine(arn))?;
     if machine.workflow_type == WorkflowType::Express {
         return Err(ApiError::wrong_machine_type());
     }
-    let list = format!("executions of {} {}", machine.id, status_word.unwrap_or_default());
-    let request = PageRequest::read(list, parameters)?;
-    let filter = ExecutionFilter { machine: machine.id, status: status_word.and_then(status) };
+    let list = format!("executions of {} {started_by:?} {}", machine.id, status_word.unwrap_or_default());
+    let request = PageRequest::read(&core.tokens, list, parameters)?;
+    let filter = ExecutionFilter { machine: machine.id, started_by, status: status_word.and_then(status) };
     let page = core.catalog.executions(&filter, request.limit, request.from.as_deref()).await?;
     let items = page.items.iter().map(|execution| Value::Object(item(core, execution)));
     Ok(request.answer("executions", items.collect(), page.next.as_deref()))
@@ -151,6 +164,7 @@ fn item(core: &Core, execution: &Execution) -> Map<String, Value> {
     let arn = core.home.execution(&execution.machine_name, &execution.name);
     item.insert("executionArn".into(), arn.into());
     item.insert("stateMachineArn".into(), core.home.state_machine(&execution.machine_name).into());
+    show_qualifier(core, execution, &mut item);
     item.insert("name".into(), execution.name.clone().into());
     item.insert("status".into(), execution.status.as_str().into());
     item.insert("startDate".into(), execution.started_at.seconds().into());
@@ -159,6 +173,16 @@ fn item(core: &Core, execution: &Execution) -> Map<String, Value> {
     }
     item.insert("redriveCount".into(), 0.into());
     item
+}
+
+/// Adds the ARNs of the version and the alias that an execution was started by.
+pub fn show_qualifier(core: &Core, execution: &Execution, shown: &mut Map<String, Value>) {
+    let Some(by) = &execution.qualifier else { return };
+    let arn = |qualifier: &str| core.home.qualified(&execution.machine_name, qualifier);
+    shown.insert("stateMachineVersionArn".into(), arn(&by.version.to_string()).into());
+    if let Some(alias) = &by.alias {
+        shown.insert("stateMachineAliasArn".into(), arn(alias).into());
+    }
 }
 
 /// Whether inputs and outputs are asked for.

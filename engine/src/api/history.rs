@@ -7,6 +7,7 @@ use asl::history::HistoryEvent;
 use serde_json::Value;
 
 use super::errors::ApiError;
+use super::executions;
 use super::lookup;
 use super::pages::PageRequest;
 use super::parameters::Parameters;
@@ -23,11 +24,12 @@ const PAGE_BYTES_MAX: usize = 4 * 1_048_576;
 
 /// GetExecutionHistory.
 pub async fn get(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
-    let execution = lookup::execution(core, parameters.required("executionArn")).await?.id;
+    let found = lookup::execution(core, parameters.required("executionArn")).await?;
+    let execution = found.id;
     let reverse = parameters.flag("reverseOrder").unwrap_or_default();
     let data = parameters.flag("includeExecutionData").unwrap_or(true);
     let order = if reverse { "backwards" } else { "forwards" };
-    let request = PageRequest::read(format!("history of {execution} {order}"), parameters)?;
+    let request = PageRequest::read(&core.tokens, format!("history of {execution} {order}"), parameters)?;
     let from = match &request.from {
         Some(from) => from.parse().map_err(|_| ApiError::invalid_token())?,
         None if reverse => core.catalog.history_events(execution).await?,
@@ -36,8 +38,14 @@ pub async fn get(core: &Core, parameters: &Parameters) -> Result<Value, ApiError
     let mut page = Page { next: Some(from), reverse, ..Page::default() };
     page.read(core, execution, request.limit).await?;
     let previous = page.previous_ids(core, execution).await?;
-    let shown =
-        page.events.iter().zip(previous).map(|((id, event), previous)| event.to_json(*id, previous, data));
+    let shown = page.events.iter().zip(previous).map(|((id, event), previous)| {
+        let mut shown = event.to_json(*id, previous, data);
+        // The language does not know what an execution was started by.
+        if let Some(Value::Object(started)) = shown.get_mut("executionStartedEventDetails") {
+            executions::show_qualifier(core, &found, started);
+        }
+        shown
+    });
     let next = page.next.map(|id| id.to_string());
     Ok(request.answer("events", shown.collect(), next.as_deref()))
 }

@@ -56,10 +56,14 @@ pub enum Shape {
     Text { min: usize, max: usize, secret: bool },
     /// A string of ASCII characters.
     Ascii { max: usize },
+    /// The name of an alias: of so many characters, few of them special, and more than a number.
+    AliasName { max: usize },
     /// One of these strings, in the order in which messages list them.
     Word(&'static [&'static str]),
     /// A whole number.
     Whole { min: i64, max: i64 },
+    /// A number.
+    Number { min: f64, max: f64 },
     /// A boolean.
     Flag,
     /// An object.
@@ -180,12 +184,17 @@ fn check_value(shape: &Shape, value: &Value, path: &str, broken: &mut Vec<String
             let message = "Member must satisfy regular expression pattern: \\p{ASCII}*";
             (!text.is_ascii()).then(|| message.to_owned())
         }),
+        (Shape::AliasName { max }, Value::String(text)) => length(text, 1, *max).or_else(|| {
+            let message = format!("Member must satisfy regular expression pattern: {ALIAS_NAME}");
+            (!is_alias_name(text)).then_some(message)
+        }),
         (Shape::Word(words), Value::String(text)) => (!words.contains(&text.as_str()))
             .then(|| format!("Member must satisfy enum value set: [{}]", words.join(", "))),
         (Shape::Whole { min, max }, Value::Number(number)) => {
             let number = number.as_i64().ok_or_else(|| mismatch(shape, value, path))?;
             range(number, *min, *max)
         }
+        (Shape::Number { min, max }, Value::Number(number)) => between(number.as_f64(), *min, *max),
         (Shape::Flag, Value::Bool(_)) => None,
         (Shape::Structure(members), Value::Object(fields)) => {
             check_members(members, fields, &format!("{path}."), broken)?;
@@ -221,6 +230,25 @@ fn range(number: i64, min: i64, max: i64) -> Option<String> {
     (number < min).then(|| format!("Member must have value greater than or equal to {min}"))
 }
 
+fn between(number: Option<f64>, min: f64, max: f64) -> Option<String> {
+    let number = number.unwrap_or(f64::NAN);
+    if number >= min && number <= max {
+        return None;
+    }
+    Some(match number < min {
+        true => format!("Member must have value greater than or equal to {min}"),
+        false => format!("Member must have value less than or equal to {max}"),
+    })
+}
+
+/// What [`Shape::AliasName`] says of itself.
+const ALIAS_NAME: &str = r"^(?=.*[a-zA-Z_\-\.])[a-zA-Z0-9_\-\.]+$";
+
+fn is_alias_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    text.bytes().all(is_allowed) && !text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The value between quotes with a blank before it, or nothing for a secret.
 fn shown(shape: &Shape, value: &Value) -> String {
     let text = match (shape, value) {
@@ -236,7 +264,8 @@ fn shown(shape: &Shape, value: &Value) -> String {
 
 fn mismatch(shape: &Shape, value: &Value, path: &str) -> ApiError {
     let expected = match shape {
-        Shape::Text { .. } | Shape::Ascii { .. } | Shape::Word(_) => "a string",
+        Shape::Text { .. } | Shape::Ascii { .. } | Shape::AliasName { .. } | Shape::Word(_) => "a string",
+        Shape::Number { .. } => "a number",
         Shape::Whole { .. } => "a whole number",
         Shape::Flag => "a boolean",
         Shape::Structure(_) => "an object",

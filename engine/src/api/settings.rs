@@ -1,13 +1,10 @@
-//! Logging, tracing, encryption and tags of a state machine: checked, kept with its revision, shown again.
+//! Logging, tracing and encryption of a state machine: checked, kept with its revision, shown again.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::errors::{ApiError, corrupt};
 use super::parameters::Parameters;
-
-/// Most tags of a resource (AWS quota).
-const TAGS_MAX: usize = 50;
 
 /// What a revision keeps in its `settings`. The default is what AWS shows of a machine made without any.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -17,9 +14,18 @@ pub struct Settings {
     tracing_configuration: Tracing,
     #[serde(skip_serializing_if = "Option::is_none")]
     encryption_configuration: Option<Encryption>,
-    /// Of the machine, not of the revision: carried from one to the next, and never compared.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tags: Vec<Tag>,
+    /// Of the machine, not of the revision: what came with its creation, to know a repeated one by. Carried from one
+    /// revision to the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_version: Option<FirstVersion>,
+}
+
+/// A machine was created with `publish`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct FirstVersion {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,13 +72,6 @@ impl Default for Encryption {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Tag {
-    key: String,
-    value: String,
-}
-
 /// The logging level that needs no destination.
 const OFF: &str = "OFF";
 /// The encryption that is always there.
@@ -81,9 +80,9 @@ const OWNED_KEY: &str = "AWS_OWNED_KEY";
 impl Settings {
     /// Of a new machine.
     pub fn read(parameters: &Parameters) -> Result<Self, ApiError> {
-        check_tags(parameters)?;
-        let tags = parameters.value("tags").map(typed).transpose()?.unwrap_or_default();
-        Settings { tags, ..Settings::default() }.changed(parameters)
+        let first_version = publishes(parameters)
+            .then(|| FirstVersion { description: parameters.text("versionDescription").map(str::to_owned) });
+        Settings { first_version, ..Settings::default() }.changed(parameters)
     }
 
     /// The same with what a request gives.
@@ -112,7 +111,12 @@ impl Settings {
         json!(self).to_string()
     }
 
-    /// Whether two machines are set up alike. Tags do not matter.
+    /// Whether two machines were made alike.
+    pub fn is_made_like(&self, other: &Settings) -> bool {
+        self.is_like(other) && self.first_version == other.first_version
+    }
+
+    /// Whether two machines are set up alike.
     pub fn is_like(&self, other: &Settings) -> bool {
         self.logging_configuration == other.logging_configuration
             && self.tracing_configuration == other.tracing_configuration
@@ -151,15 +155,9 @@ impl Logging {
     }
 }
 
-/// `tags` of a request: at most [`TAGS_MAX`].
-pub fn check_tags(parameters: &Parameters) -> Result<(), ApiError> {
-    match parameters.value("tags").and_then(Value::as_array) {
-        Some(tags) if tags.len() > TAGS_MAX => {
-            let message = format!("Too many tags: {}; a resource has at most {TAGS_MAX}", tags.len());
-            Err(ApiError::new("TooManyTags", message))
-        }
-        _ => Ok(()),
-    }
+/// Whether a request asks for a version of what it makes.
+pub fn publishes(parameters: &Parameters) -> bool {
+    parameters.flag("publish").unwrap_or_default()
 }
 
 /// `encryptionConfiguration` of a request: to promise encryption with a key that is never used would be
@@ -227,7 +225,8 @@ mod tests {
         let settings = read(json!({
             "loggingConfiguration": logging,
             "tracingConfiguration": {"enabled": true},
-            "tags": [{"key": "k", "value": "v"}, {"key": "empty"}],
+            "publish": true,
+            "versionDescription": "first",
         }))
         .unwrap();
         let stored = Settings::stored(&settings.to_stored()).unwrap();
@@ -260,13 +259,6 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_has_at_most_fifty_tags() {
-        let tags: Vec<Value> = (0..51).map(|index| json!({"key": index.to_string(), "value": ""})).collect();
-        check(json!({"tags": tags}), "TooManyTags", "Too many tags: 51; a resource has at most 50");
-        assert!(read(json!({"tags": tags[..50]})).is_ok());
-    }
-
-    #[test]
     fn a_key_of_the_user_is_refused() {
         let encryption = json!({"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": "k"});
         let error = read(json!({"encryptionConfiguration": encryption})).unwrap_err();
@@ -275,8 +267,20 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_not_compared() {
-        let (plain, tagged) = (read(json!({})), read(json!({"tags": [{"key": "k"}]})));
-        assert!(plain.unwrap().is_like(&tagged.unwrap()));
+    fn tags_are_not_compared_and_versions_only_at_the_beginning() {
+        let plain = read(json!({})).unwrap();
+        assert!(plain.is_made_like(&read(json!({"tags": [{"key": "k"}]})).unwrap()));
+        let published = read(json!({"publish": true})).unwrap();
+        let described = read(json!({"publish": true, "versionDescription": "first"})).unwrap();
+        assert!(plain.is_like(&published) && published.is_like(&described));
+        assert!(!plain.is_made_like(&published) && !published.is_made_like(&described));
+    }
+
+    #[test]
+    fn settings_of_the_last_release_are_read() {
+        let stored = r#"{"loggingConfiguration": {"level": "OFF", "includeExecutionData": false},
+                         "tracingConfiguration": {"enabled": true}, "tags": [{"key": "k", "value": "v"}]}"#;
+        let settings = Settings::stored(stored).unwrap();
+        assert!(settings.is_made_like(&read(json!({"tracingConfiguration": {"enabled": true}})).unwrap()));
     }
 }

@@ -12,10 +12,11 @@ use super::errors::ApiError;
 use super::lookup::{self, MachineArn};
 use super::pages::PageRequest;
 use super::parameters::Parameters;
-use super::settings::Settings;
+use super::settings::{Settings, publishes};
+use super::{tags, versions};
 use crate::ids::{MachineId, RevisionId};
 use crate::names;
-use crate::ports::catalog::{Created, ExecutionFilter, Machine, Revision};
+use crate::ports::catalog::{Created, ExecutionFilter, Machine, Revision, StartedBy};
 use crate::ports::store::ExecutionStatus;
 use crate::services::{Core, Unavailable};
 
@@ -32,7 +33,8 @@ pub async fn create(core: &Core, mut parameters: Parameters) -> Result<Value, Ap
     names::check(&name)?;
     let role_arn = role(parameters.required("roleArn"))?;
     let settings = Settings::read(&parameters)?;
-    refuse_versions(&parameters)?;
+    check_description(&parameters)?;
+    let tags = tags::of_new(core, &parameters)?;
     let workflow_type = workflow_type(&parameters);
     let definition = parameters.take_text("definition").unwrap_or_default();
     accept(&definition, workflow_type)?;
@@ -46,24 +48,61 @@ pub async fn create(core: &Core, mut parameters: Parameters) -> Result<Value, Ap
         created_at: now,
     };
     let machine = Machine { id: MachineId::new(), name, workflow_type, created_at: now, revision };
-    let created_at = match core.catalog.create_machine(machine.clone()).await? {
-        Created::New => now,
-        Created::Exists(present) if is_same(&present, &machine, &settings)? => present.created_at,
+    check_room(core, &machine.name).await?;
+    let machine = match core.catalog.create_machine(machine.clone(), tags).await? {
+        Created::New => machine,
+        Created::Exists(present) if is_same(&present, &machine, &settings)? => present,
         Created::Exists(present) => {
             let arn = core.home.state_machine(&present.name);
             let message = format!("State Machine Already Exists: '{arn}'");
             return Err(ApiError::new("StateMachineAlreadyExists", message));
         }
     };
-    let arn = core.home.state_machine(&machine.name);
-    Ok(json!({"stateMachineArn": arn, "creationDate": created_at.seconds()}))
+    core.door.forget(&machine.name);
+    let mut answer = Map::new();
+    answer.insert("stateMachineArn".into(), core.home.state_machine(&machine.name).into());
+    answer.insert("creationDate".into(), machine.created_at.seconds().into());
+    publish_if_asked(core, &machine, &parameters, &mut answer).await?;
+    Ok(Value::Object(answer))
+}
+
+/// Whether one more machine may be made; the same again needs no room. Two that are made at the same time may both
+/// find the last place free.
+async fn check_room(core: &Core, name: &str) -> Result<(), ApiError> {
+    let machines_max = core.quotas.state_machines_max;
+    let is_full = core.catalog.count_machines().await? >= u64::from(machines_max);
+    if is_full && core.catalog.machine(name).await?.is_none() {
+        let message = format!(
+            "State Machine Limit Exceeded: there are {machines_max} state machines, the most there can be"
+        );
+        return Err(ApiError::new("StateMachineLimitExceeded", message));
+    }
+    Ok(())
+}
+
+/// Adds the ARN of the version that the request asks for. A request that is made again, because its answer was lost or
+/// because this failed, gets the same version.
+async fn publish_if_asked(
+    core: &Core,
+    machine: &Machine,
+    parameters: &Parameters,
+    answer: &mut Map<String, Value>,
+) -> Result<(), ApiError> {
+    if publishes(parameters) {
+        let description = parameters.text("versionDescription");
+        let version =
+            versions::publish_current(core, machine, Some(machine.revision.id), description).await?;
+        let arn = core.home.qualified(&machine.name, version.number);
+        answer.insert("stateMachineVersionArn".into(), arn.into());
+    }
+    Ok(())
 }
 
 /// Definitions are compared as text, as on AWS.
 fn is_same(present: &Machine, asked: &Machine, settings: &Settings) -> Result<bool, ApiError> {
     Ok(present.workflow_type == asked.workflow_type
         && present.revision.definition == asked.revision.definition
-        && Settings::stored(&present.revision.settings)?.is_like(settings))
+        && Settings::stored(&present.revision.settings)?.is_made_like(settings))
 }
 
 /// UpdateStateMachine. What changes nothing makes no revision.
@@ -77,7 +116,7 @@ pub async fn update(core: &Core, mut parameters: Parameters) -> Result<Value, Ap
                        or the TracingConfiguration must be specified";
         return Err(ApiError::new("MissingRequiredParameter", message));
     }
-    refuse_versions(&parameters)?;
+    check_description(&parameters)?;
     let role_arn = parameters.text("roleArn").map(role).transpose()?;
     let before = Settings::stored(&machine.revision.settings)?;
     let settings = before.clone().changed(&parameters)?;
@@ -97,23 +136,22 @@ pub async fn update(core: &Core, mut parameters: Parameters) -> Result<Value, Ap
     let unchanged = revision.definition == present.definition
         && revision.role_arn == present.role_arn
         && settings.is_like(&before);
-    if unchanged {
-        return Ok(updated(present));
-    }
-    let answer = updated(&revision);
-    let updated = core.catalog.update_machine(machine.id, revision).await?;
-    core.door.forget(&machine.name);
-    match updated {
-        true => Ok(answer),
-        false => Err(ApiError::no_machine(&arn)),
-    }
-}
-
-fn updated(revision: &Revision) -> Value {
+    let machine = match unchanged {
+        true => machine,
+        false => {
+            let there = core.catalog.update_machine(machine.id, revision.clone()).await?;
+            core.door.forget(&machine.name);
+            if !there {
+                return Err(ApiError::no_machine(&arn));
+            }
+            Machine { revision, ..machine }
+        }
+    };
     let mut answer = Map::new();
-    answer.insert("updateDate".into(), revision.created_at.seconds().into());
-    show_revision_id(revision, &mut answer);
-    Value::Object(answer)
+    answer.insert("updateDate".into(), machine.revision.created_at.seconds().into());
+    show_revision_id(&machine.revision, &mut answer);
+    publish_if_asked(core, &machine, &parameters, &mut answer).await?;
+    Ok(Value::Object(answer))
 }
 
 /// DeleteStateMachine. Deleting what is gone is no error. Its executions are stopped afterwards.
@@ -123,10 +161,7 @@ pub async fn delete(core: Arc<Core>, parameters: &Parameters) -> Result<Value, A
         MachineArn::Machine(name) => name,
         MachineArn::Elsewhere => return Ok(json!({})),
         MachineArn::Labelled => return Err(ApiError::labelled(arn)),
-        MachineArn::Qualified => {
-            let message = format!("Give the ARN of a state machine, not of a version or an alias: '{arn}'");
-            return Err(ApiError::validation(message));
-        }
+        MachineArn::Version { .. } | MachineArn::Alias { .. } => return Err(ApiError::unqualified(arn)),
     };
     let deleted = match core.catalog.machine(name).await? {
         Some(machine) => core.catalog.delete_machine(machine.id).await?.then_some(machine),
@@ -156,7 +191,8 @@ async fn stop_executions(core: Arc<Core>, machine: MachineId) {
 }
 
 async fn stop_all(core: &Core, machine: MachineId) -> Result<(), Unavailable> {
-    let filter = ExecutionFilter { machine, status: Some(ExecutionStatus::Running) };
+    let status = Some(ExecutionStatus::Running);
+    let filter = ExecutionFilter { machine, started_by: StartedBy::Any, status };
     let mut from = None;
     loop {
         let page = core.catalog.executions(&filter, STOPPED_PER_PAGE, from.as_deref()).await?;
@@ -171,14 +207,26 @@ async fn stop_all(core: &Core, machine: MachineId) -> Result<(), Unavailable> {
     }
 }
 
-/// DescribeStateMachine.
+/// DescribeStateMachine, of a machine or of a version.
 pub async fn describe(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
-    let machine = lookup::machine(core, parameters.required("stateMachineArn")).await?;
+    let arn = parameters.required("stateMachineArn");
     let mut answer = Map::new();
-    answer.insert("stateMachineArn".into(), core.home.state_machine(&machine.name).into());
+    let machine = match lookup::machine_arn(core, arn)? {
+        MachineArn::Version { name, number } => {
+            let found = core.catalog.version(name, number).await?;
+            let (machine, version) = found.ok_or_else(|| ApiError::no_machine(arn))?;
+            versions::show(core, &machine, &version, &mut answer);
+            machine
+        }
+        _ => {
+            let machine = lookup::machine(core, arn).await?;
+            answer.insert("stateMachineArn".into(), core.home.state_machine(&machine.name).into());
+            answer.insert("creationDate".into(), machine.created_at.seconds().into());
+            machine
+        }
+    };
     answer.insert("status".into(), "ACTIVE".into());
     answer.insert("type".into(), type_word(machine.workflow_type).into());
-    answer.insert("creationDate".into(), machine.created_at.seconds().into());
     show(machine.name, &machine.revision, &mut answer)?;
     Ok(Value::Object(answer))
 }
@@ -216,7 +264,7 @@ fn show_revision_id(revision: &Revision, answer: &mut Map<String, Value>) {
 
 /// ListStateMachines.
 pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
-    let request = PageRequest::read("state machines", parameters)?;
+    let request = PageRequest::read(&core.tokens, "state machines", parameters)?;
     let page = core.catalog.machines(request.limit, request.from.as_deref()).await?;
     let items = page.items.iter().map(|machine| {
         json!({
@@ -229,13 +277,9 @@ pub async fn list(core: &Core, parameters: &Parameters) -> Result<Value, ApiErro
     Ok(request.answer("stateMachines", items.collect(), page.next.as_deref()))
 }
 
-fn refuse_versions(parameters: &Parameters) -> Result<(), ApiError> {
-    let publish = parameters.flag("publish").unwrap_or_default();
-    if parameters.has("versionDescription") && !publish {
+fn check_description(parameters: &Parameters) -> Result<(), ApiError> {
+    if parameters.has("versionDescription") && !publishes(parameters) {
         return Err(ApiError::validation("Version description can only be set when publish is true"));
-    }
-    if publish {
-        return Err(ApiError::validation("Warren does not offer versions yet: leave out 'publish'"));
     }
     Ok(())
 }

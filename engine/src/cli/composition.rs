@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::config::{Config, Role, Roles};
+use crate::api::throttling;
+use crate::config::{Config, Role, Roles, Throttling};
 use crate::metrics;
 use crate::ports::broker::{self, Broker, Family, Prefix, Queue};
 use crate::ports::catalog::Catalog;
@@ -31,13 +32,16 @@ use crate::services::late_core::LateCore;
 use crate::services::metered::{metered_broker, metered_store};
 use crate::services::onlookers::Onlookers;
 use crate::services::outages::Outages;
+use crate::services::pollers::Pollers;
 use crate::services::programs::Programs;
 use crate::services::scheduler::NearTimer;
 use crate::services::shards::Shards;
+use crate::services::throttle::Throttle;
 use crate::services::tokens::Tokens;
 use crate::services::watermarks::Watermarks;
 use crate::services::{
-    Admission, Announces, Core, executor, express, gauges, poison, scheduler, sweeper, task_runner, triggers,
+    Admission, Announces, Core, Quotas, executor, express, gauges, poison, scheduler, sweeper, task_runner,
+    triggers,
 };
 use supervision::{Service, Standing};
 
@@ -110,6 +114,16 @@ pub fn assemble(
             open_executions_max: config.limits.open_executions_max.get(),
             express_waiting_max: EXPRESS_WAITING_MAX,
         },
+        quotas: Quotas {
+            versions_max: config.limits.versions_max.get(),
+            aliases_max: config.limits.aliases_max.get(),
+            tags_max: config.limits.tags_max.get(),
+            state_machines_max: config.limits.state_machines_max.get(),
+            activities_max: config.limits.activities_max.get(),
+            activity_workers_max: config.limits.activity_workers_max.get(),
+        },
+        throttle: throttle(&config.throttling)?,
+        pollers: Pollers::default(),
         announces: Announces {
             status_changes: config.events.status_changes,
             transitions: config.events.transitions.unwrap_or(parts.shows_transitions),
@@ -139,6 +153,13 @@ pub fn assemble(
     });
     late.attach(&core);
     Ok((core, timers))
+}
+
+fn throttle(config: &Throttling) -> std::io::Result<Throttle> {
+    let given = config.requests.iter().map(|requests| (requests.action.clone(), requests.bucket));
+    let buckets = throttling::buckets(config.aws_quotas, &given.collect::<Vec<_>>());
+    let invalid = |problem| std::io::Error::new(std::io::ErrorKind::InvalidInput, problem);
+    Ok(Throttle::new(buckets.map_err(invalid)?))
 }
 
 /// Makes sure that all queues exist that anybody publishes to, whoever consumes from them.

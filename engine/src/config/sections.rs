@@ -229,8 +229,20 @@ pub struct Limits {
     /// `map_concurrency`: iterations of an inline Map that run at a time where `MaxConcurrency` is 0 or
     /// absent; 40.
     pub map_concurrency: NonZeroU32,
-    /// `open_executions_max`: executions that run at a time; a start beyond it is throttled; 1,000,000.
+    /// `open_executions_max`: executions that run at a time; a start beyond it is refused; 1,000,000.
     pub open_executions_max: NonZeroU64,
+    /// `versions_max`: versions of a state machine; 1,000.
+    pub versions_max: NonZeroU32,
+    /// `aliases_max`: aliases of a state machine; 100.
+    pub aliases_max: NonZeroU32,
+    /// `tags_max`: tags of a state machine or an activity; 50.
+    pub tags_max: NonZeroU32,
+    /// `state_machines_max`: state machines; 100,000.
+    pub state_machines_max: NonZeroU32,
+    /// `activities_max`: activities; 100,000.
+    pub activities_max: NonZeroU32,
+    /// `activity_workers_max`: workers that wait for tasks of one activity, in each process; 1,000.
+    pub activity_workers_max: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -242,6 +254,12 @@ impl Default for Limits {
             history_events_max: NonZeroU64::new(HISTORY_EVENTS_MAX).unwrap_or(NonZeroU64::MAX),
             map_concurrency: NonZeroU32::new(MAP_CONCURRENCY_DEFAULT).unwrap_or(NonZeroU32::MAX),
             open_executions_max: const { NonZeroU64::new(1_000_000).expect("not zero") },
+            versions_max: const { NonZeroU32::new(1_000).expect("not zero") },
+            aliases_max: const { NonZeroU32::new(100).expect("not zero") },
+            tags_max: const { NonZeroU32::new(50).expect("not zero") },
+            state_machines_max: const { NonZeroU32::new(100_000).expect("not zero") },
+            activities_max: const { NonZeroU32::new(100_000).expect("not zero") },
+            activity_workers_max: const { NonZeroU32::new(1_000).expect("not zero") },
         }
     }
 }

@@ -8,10 +8,10 @@ const PREFIX: &str = "WARREN__";
 const QUANTITIES: [&str; 2] = ["port", "queues"];
 const QUANTITY_ENDS: [&str; 5] = ["_max", "_seconds", "_days", "_connections", "_concurrency"];
 /// Keys whose values are true or false.
-const SWITCHES: [&str; 6] =
-    ["migrate_at_start", "fuse", "declare_queues", "enabled", "status_changes", "transitions"];
+const SWITCHES: [&str; 7] =
+    ["migrate_at_start", "fuse", "declare_queues", "enabled", "status_changes", "transitions", "aws_quotas"];
 /// Keys whose values are lists, with commas between.
-const LISTS: [&str; 1] = ["allow"];
+const LISTS: [&str; 2] = ["allow", "requests"];
 /// Sections of tables whose names are the user's own.
 const TABLES: [&str; 2] = ["functions", "connections"];
 /// Tables in those whose keys are the user's own.

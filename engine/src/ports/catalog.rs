@@ -8,6 +8,12 @@ use bytes::Bytes;
 use super::store::{Error, ExecutionStatus};
 use crate::ids::{ExecutionId, MachineId, RevisionId};
 
+pub mod tags;
+pub mod versions;
+
+use tags::{Tag, Tags};
+use versions::{Qualifier, Versions};
+
 /// Type of a state machine.
 pub use asl::definition::WorkflowType;
 
@@ -63,6 +69,8 @@ pub struct Execution {
     pub machine_name: String,
     /// What it runs.
     pub revision: RevisionId,
+    /// The version or alias it was started by.
+    pub qualifier: Option<Qualifier>,
     /// Its name.
     pub name: String,
     /// Its status.
@@ -124,8 +132,21 @@ pub struct Page<T> {
 pub struct ExecutionFilter {
     /// Of this machine.
     pub machine: MachineId,
+    /// Started in which way.
+    pub started_by: StartedBy,
     /// Only with this status.
     pub status: Option<ExecutionStatus>,
+}
+
+/// Which of a machine's executions to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartedBy {
+    /// All.
+    Any,
+    /// Those that run this version because they were started by it, or by an alias that led to it.
+    Version(u32),
+    /// Those started by this alias.
+    Alias(String),
 }
 
 /// What became of making a machine.
@@ -139,26 +160,30 @@ pub enum Created<T> {
 
 /// Reads and keeps what the API shows.
 #[async_trait]
-pub trait Catalog: Send + Sync {
-    /// Makes a machine with its first revision, unless the name is taken. Atomic.
-    async fn create_machine(&self, machine: Machine) -> Result<Created<Machine>, Error>;
+pub trait Catalog: Versions + Tags {
+    /// Makes a machine with its first revision and its tags, unless the name is taken. Atomic.
+    async fn create_machine(&self, machine: Machine, tags: Vec<Tag>) -> Result<Created<Machine>, Error>;
     /// Makes a revision the current one. False if the machine is gone.
     async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error>;
-    /// Removes a machine; its executions and their revisions stay. False if it is gone.
+    /// Removes a machine with its versions, aliases and tags; its executions and their revisions stay. False if it is gone.
     async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error>;
     /// The machine with this name.
     async fn machine(&self, name: &str) -> Result<Option<Machine>, Error>;
     /// A revision.
     async fn revision(&self, id: RevisionId) -> Result<Option<Revision>, Error>;
+    /// How many machines there are.
+    async fn count_machines(&self) -> Result<u64, Error>;
     /// Machines in the order they were made.
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error>;
 
-    /// Makes an activity, unless it exists; answers the one that is there.
-    async fn create_activity(&self, activity: Activity) -> Result<Activity, Error>;
-    /// Removes an activity. False if it is gone.
+    /// Makes an activity with its tags, unless it exists; answers the one that is there. Atomic.
+    async fn create_activity(&self, activity: Activity, tags: Vec<Tag>) -> Result<Activity, Error>;
+    /// Removes an activity with its tags. False if it is gone.
     async fn delete_activity(&self, name: &str) -> Result<bool, Error>;
     /// The activity with this name.
     async fn activity(&self, name: &str) -> Result<Option<Activity>, Error>;
+    /// How many activities there are.
+    async fn count_activities(&self) -> Result<u64, Error>;
     /// Activities in the order they were made.
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error>;
 

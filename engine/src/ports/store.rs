@@ -12,6 +12,7 @@ use asl::data::timestamp::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::catalog::versions::Qualifier;
 use crate::ids::{ExecutionId, MachineId, RevisionId, Stamp};
 
 mod checks;
@@ -338,6 +339,8 @@ pub struct NewExecution {
     pub machine_name: String,
     /// The definition it runs, whatever becomes of the machine.
     pub revision: RevisionId,
+    /// The version or alias it is started by.
+    pub qualifier: Option<Qualifier>,
     /// Its name; unique among the machine's if the caller gave it, else the id as text.
     pub name: String,
     /// Equal for equal inputs: tells a repeated start from another one.

@@ -11,6 +11,7 @@ use connectors::states::{Description, Executions, Refused, Start, StartedExecuti
 use crate::messages::{Body, decode};
 use crate::ports::catalog::Execution;
 use crate::ports::store::ExecutionStatus;
+use crate::services::door::Startable;
 use crate::services::executions::{StartError, StartRequest};
 use crate::services::late_core::{LateCore, STOPPING};
 use crate::services::{Core, Unavailable};
@@ -39,7 +40,7 @@ fn unavailable(error: &Unavailable) -> Refused {
     refused("ServiceUnavailable", error.to_string())
 }
 
-/// The name of the machine in an ARN of this home, qualifiers and other homes refused.
+/// What the ARN of a machine of this home names, or that of a version or an alias; other homes are refused.
 fn machine_name<'a>(core: &Core, arn: &'a str) -> Option<&'a str> {
     let name = arn.rsplit_once(":stateMachine:")?.1;
     (core.home.state_machine(name) == arn).then_some(name)
@@ -104,7 +105,7 @@ impl Executions for ChildExecutions {
             refused("StateMachineDoesNotExist", format!("State Machine Does Not Exist: '{arn}'"))
         };
         let name = machine_name(&core, &start.state_machine_arn).ok_or_else(missing)?;
-        let machine = core
+        let Startable { machine, qualifier } = core
             .machine_to_start(name)
             .await
             .map_err(|error| unavailable(&error.into()))?
@@ -116,8 +117,13 @@ impl Executions for ChildExecutions {
         let input = asl::data::json::parse(&start.input).map_err(|error| {
             refused("InvalidExecutionInput", format!("Invalid State Machine Execution Input: '{error}'"))
         })?;
-        let request =
-            StartRequest { machine, name: Some(start.name.clone()), input, input_text: start.input.clone() };
+        let request = StartRequest {
+            machine,
+            qualifier,
+            name: Some(start.name.clone()),
+            input,
+            input_text: start.input.clone(),
+        };
         match core.start_execution(request).await {
             Ok(started) => {
                 Ok(StartedExecution { arn: started.arn, started_at: started.started_at.milliseconds() })
@@ -127,6 +133,7 @@ impl Executions for ChildExecutions {
             }
             Err(StartError::Name(error)) => Err(refused("InvalidName", error.to_string())),
             Err(StartError::NoMachine) => Err(missing()),
+            Err(StartError::Full(text)) => Err(refused("ExecutionLimitExceeded", text)),
             Err(StartError::Throttled(text)) => Err(refused("ThrottlingException", text)),
             Err(error @ (StartError::Definition(_) | StartError::Unavailable(_))) => {
                 Err(refused("ServiceUnavailable", error.to_string()))

@@ -19,6 +19,7 @@ use crate::metrics::{self, executions::Ended};
 use crate::names::{InvalidName, check as check_name};
 use crate::ports::broker::{Health, Publication};
 use crate::ports::catalog::Machine;
+use crate::ports::catalog::versions::Qualifier;
 use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started};
 use crate::services::advance::After;
 use crate::services::programs::Compiled;
@@ -32,6 +33,8 @@ const STANDARD_SECONDS_MAX: u32 = 31_536_000;
 pub struct StartRequest {
     /// The machine, with the revision to run.
     pub machine: Machine,
+    /// The version or the alias that this is by.
+    pub qualifier: Option<Qualifier>,
     /// The name, if the caller gave one.
     pub name: Option<String>,
     /// The input.
@@ -66,6 +69,9 @@ pub enum StartError {
     /// The machine is gone.
     #[error("failed to start: the state machine is gone")]
     NoMachine,
+    /// As many executions are open as may be.
+    #[error("{0}")]
+    Full(String),
     /// Too much is going on.
     #[error("{0}")]
     Throttled(String),
@@ -143,8 +149,9 @@ impl Core {
     async fn start_standard(&self, request: &StartRequest) -> Result<StartedExecution, StartError> {
         let open = self.count_open_executions().await?;
         if open >= self.admission.open_executions_max {
-            return Err(StartError::Throttled(format!(
-                "{open} executions are open, which is the limit (limits.open_executions_max)"
+            return Err(StartError::Full(format!(
+                "Execution Limit Exceeded: {open} executions are open, which is the limit \
+                 (limits.open_executions_max)"
             )));
         }
         let machine = &request.machine;
@@ -160,6 +167,7 @@ impl Core {
                 machine: machine.id,
                 machine_name: machine.name.clone(),
                 revision: machine.revision.id,
+                qualifier: request.qualifier.clone(),
                 name: header.name.clone(),
                 input_hash: Sha256::digest(request.input.to_string()).into(),
                 started_at,
@@ -227,6 +235,7 @@ impl Core {
         let header = Header {
             id,
             revision: request.machine.revision.id,
+            qualifier: request.qualifier.clone(),
             machine_name: request.machine.name.clone(),
             name: request.name.clone().unwrap_or_else(|| id.to_string()),
             started_at,

@@ -63,6 +63,7 @@ impl Core {
         let header = Arc::new(Header {
             id,
             revision: execution.revision,
+            qualifier: execution.qualifier,
             machine_name: execution.machine_name,
             name: execution.name,
             started_at: execution.started_at,

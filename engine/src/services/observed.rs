@@ -196,7 +196,7 @@ pub fn ended(header: &Header, workflow: WorkflowType, how: Ended, at: Timestamp)
 
 /// A start was answered; counted if it is to be tried again later.
 pub fn refused<T>(machine: &Machine, started: &Result<T, StartError>) {
-    if let Err(StartError::Throttled(_)) = started {
+    if let Err(StartError::Throttled(_) | StartError::Full(_)) = started {
         executions::throttled(&machine.name, machine.workflow_type);
     }
 }

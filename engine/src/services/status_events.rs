@@ -25,6 +25,7 @@ use crate::arn::Home;
 use crate::ids::ExecutionId;
 use crate::messages::{Header, decode};
 use crate::ports::broker::{Address, Exchange, Health, Publication};
+use crate::ports::catalog::versions::Qualifier;
 use crate::ports::catalog::{Execution, WithEnds};
 use crate::ports::store::{BranchKey, Closing, ExecutionStatus, Phase, StoredBranch};
 use crate::services::{Core, Unavailable};
@@ -57,6 +58,7 @@ struct Change<'a> {
     id: ExecutionId,
     machine_name: &'a str,
     name: &'a str,
+    qualifier: Option<&'a Qualifier>,
     started_at: Timestamp,
     stopped_at: Option<Timestamp>,
     status: ExecutionStatus,
@@ -112,6 +114,7 @@ impl<'a> Change<'a> {
         Change {
             id: header.id,
             machine_name: &header.machine_name,
+            qualifier: header.qualifier.as_ref(),
             name: &header.name,
             started_at: header.started_at,
             stopped_at: None,
@@ -133,6 +136,7 @@ impl<'a> Change<'a> {
         Change {
             id: execution.id,
             machine_name: &execution.machine_name,
+            qualifier: execution.qualifier.as_ref(),
             name: &execution.name,
             started_at: execution.started_at,
             stopped_at: execution.stopped_at,
@@ -158,6 +162,10 @@ impl<'a> Change<'a> {
     fn begin(&self) -> Self {
         let status = ExecutionStatus::Running;
         Change { status, stopped_at: None, output: None, failure: None, ..*self }
+    }
+
+    fn alias(&self) -> Option<&'a str> {
+        self.qualifier.and_then(|by| by.alias.as_deref())
     }
 
     fn number(&self) -> u32 {
@@ -196,8 +204,8 @@ impl<'a> Change<'a> {
         json!({
             "executionArn": arn,
             "stateMachineArn": home.state_machine(self.machine_name),
-            "stateMachineVersionArn": null,
-            "stateMachineAliasArn": null,
+            "stateMachineVersionArn": self.qualifier.map(|by| home.qualified(self.machine_name, by.version)),
+            "stateMachineAliasArn": self.alias().map(|alias| home.qualified(self.machine_name, alias)),
             "name": self.name,
             "status": self.status.as_str(),
             "startDate": self.started_at.milliseconds(),
@@ -385,6 +393,7 @@ mod tests {
         Header {
             id: "019a0000-0000-7000-8000-000000000001".parse().unwrap(),
             revision: RevisionId::new(),
+            qualifier: None,
             machine_name: "orders".to_owned(),
             name: "first".to_owned(),
             started_at: Timestamp::from_milliseconds(1_700_000_000_123),
@@ -401,6 +410,21 @@ mod tests {
     fn event(change: &Change<'_>) -> (String, Value) {
         let publication = change.publication(&Home::default());
         (publication.id, serde_json::from_slice(&publication.body).unwrap())
+    }
+
+    #[test]
+    fn what_an_execution_was_started_by_is_named() {
+        let machine = "arn:aws:states:us-east-1:000000000000:stateMachine:orders";
+        let told = |version, alias: Option<&str>| {
+            let qualifier = Some(Qualifier { version, alias: alias.map(str::to_owned) });
+            let header = Header { qualifier, ..header() };
+            let (_, event) = event(&Change::begun(&header, "{}"));
+            let detail = &event["detail"];
+            assert_eq!(detail["stateMachineArn"], machine);
+            (detail["stateMachineVersionArn"].clone(), detail["stateMachineAliasArn"].clone())
+        };
+        assert_eq!(told(3, None), (json!(format!("{machine}:3")), Value::Null));
+        assert_eq!(told(3, Some("live")), (json!(format!("{machine}:3")), json!(format!("{machine}:live"))));
     }
 
     #[test]

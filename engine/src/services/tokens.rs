@@ -1,8 +1,8 @@
-//! Task tokens: each names one attempt of one task, and cannot be made by anybody else.
+//! Tokens of tasks and of pages of lists: neither can be made by anybody else.
 //!
-//! A token is `base64url(version · execution · task · branch · MAC)`, the MAC being the first 16 bytes of
+//! A task's token names one attempt of one task. It is `base64url(version · execution · task · branch · MAC)`, the MAC being the first 16 bytes of
 //! an HMAC-SHA-256 under the deployment's key. Whether the attempt is still open is not in the token: the
-//! branch row says it.
+//! branch row says it. A page's token is `base64url(MAC · place)`, and the MAC knows the list too.
 
 use asl::branch::BranchPath;
 use base64::Engine as _;
@@ -66,6 +66,32 @@ impl Tokens {
         Some(TaskKey { branch: BranchKey { execution, branch }, task })
     }
 
+    /// A token for the page of a list that begins at this place.
+    pub fn issue_page(&self, list: &str, place: &str) -> String {
+        let mut bytes = self.page_mac(list, place).finalize().into_bytes()[..MAC_BYTES].to_vec();
+        bytes.extend_from_slice(place.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The place that a token was issued for, in this list and under this key.
+    pub fn read_page(&self, list: &str, token: &str) -> Option<String> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (mac, place) = bytes.split_at_checked(MAC_BYTES)?;
+        let place = std::str::from_utf8(place).ok()?;
+        self.page_mac(list, place).verify_truncated_left(mac).ok()?;
+        Some(place.to_owned())
+    }
+
+    /// Over more than a task's token ever is, so that none of one kind passes for one of the other.
+    fn page_mac(&self, list: &str, place: &str) -> Hmac<Sha256> {
+        let mut mac = self.mac(b"page");
+        for part in [list, place] {
+            mac.update(&[0]);
+            mac.update(part.as_bytes());
+        }
+        mac
+    }
+
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     fn mac(&self, bytes: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key of any length is valid");
@@ -89,6 +115,18 @@ mod tests {
         let token = tokens.issue(&task);
         assert_eq!(tokens.read(&token), Some(task));
         assert_eq!(Tokens::new([8; 32]).read(&token), None);
+    }
+
+    #[test]
+    fn a_page_is_that_of_its_list_under_its_key_alone() {
+        let tokens = Tokens::new([7; 32]);
+        let token = tokens.issue_page("machines", "42|ä");
+        assert_eq!(tokens.read_page("machines", &token).as_deref(), Some("42|ä"));
+        assert_eq!(tokens.read_page("activities", &token), None);
+        assert_eq!(Tokens::new([8; 32]).read_page("machines", &token), None);
+        for garbage in ["", "x", "not a token", "%%%%", &"A".repeat(1024)] {
+            assert_eq!(tokens.read_page("machines", garbage), None);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ import http.client
 import json
 import socket
 
-from support import PASS, ROLE, WAIT, ServerTest, execution_arn, machine, machine_arn
+from support import PASS, ROLE, ServerTest, execution_arn, machine, machine_arn
 
 TARGET = "AWSStepFunctions."
 
@@ -221,10 +221,8 @@ class Values(BesideAnExecution):
             self.sfn.get_activity_task(activityArn=machine_arn("beside"))
 
     def test_what_is_not_offered_yet_is_said(self):
-        with self.refused("UnknownOperationException", "does not offer ListMapRuns yet"):
-            self.sfn.list_map_runs(executionArn=self.beside)
-        with self.refused("ValidationException", "leave out 'publish'"):
-            self.sfn.create_state_machine(name="p", definition=json.dumps(WAIT), roleArn=ROLE, publish=True)
+        with self.refused("UnknownOperationException", "does not offer RedriveExecution yet"):
+            self.sfn.redrive_execution(executionArn=self.beside)
         jsonata = {**PASS, "QueryLanguage": "JSONata"}
         with self.refused("InvalidDefinition", "yet"):
             self.create(jsonata)

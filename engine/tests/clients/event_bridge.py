@@ -46,6 +46,16 @@ class EventBridge(ServerTest):
         self.assertEqual(len(executions), count)
         return [json.loads(self.ended(each["executionArn"])["input"]) for each in executions]
 
+    def test_a_rule_starts_versions_and_aliases(self):
+        machine = self.create(PASS)
+        version = self.sfn.publish_state_machine_version(stateMachineArn=machine)["stateMachineVersionArn"]
+        routes = [{"stateMachineVersionArn": version, "weight": 100}]
+        alias = self.sfn.create_state_machine_alias(name="live", routingConfiguration=routes)["stateMachineAliasArn"]
+        self.rule({"Id": "version", "Arn": version}, {"Id": "alias", "Arn": alias}, EventPattern='{"source": ["aliases"]}')
+        self.put({"Source": "aliases", "DetailType": "Order", "Detail": "{}"})
+        self.assertEqual(len(self.inputs(version, 2)), 2)
+        self.assertEqual(len(self.inputs(alias, 1)), 1)
+
     def put(self, *entries):
         answer = self.events.put_events(Entries=list(entries))
         self.assertEqual(answer["FailedEntryCount"], 0, answer)

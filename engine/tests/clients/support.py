@@ -61,8 +61,8 @@ def environment(**more):
 
 def client(endpoint, **options):
     """A client as boto3 makes it, that does not try again by itself."""
-    options = {"inject_host_prefix": False, "read_timeout": 70, "max_pool_connections": 50, **options}
-    config = botocore.config.Config(retries={"total_max_attempts": 1}, **options)
+    usual = {"inject_host_prefix": False, "read_timeout": 70, "max_pool_connections": 50}
+    config = botocore.config.Config(**{**usual, "retries": {"total_max_attempts": 1}, **options})
     return boto3.client(
         "stepfunctions", endpoint_url=endpoint, region_name=REGION, config=config,
         aws_access_key_id="any", aws_secret_access_key="any",

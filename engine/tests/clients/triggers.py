@@ -44,6 +44,17 @@ class Triggers(ServerTest):
             return executions if len(executions) >= count else None
         return [json.loads(self.ended(each["executionArn"])["input"]) for each in eventually(there)]
 
+    def test_one_starts_an_alias(self):
+        machine, name = self.create(PASS), self.name()
+        version = self.sfn.publish_state_machine_version(stateMachineArn=machine)["stateMachineVersionArn"]
+        routes = [{"stateMachineVersionArn": version, "weight": 100}]
+        alias = self.sfn.create_state_machine_alias(name="live", routingConfiguration=routes)["stateMachineAliasArn"]
+        file = self.file(ORDERS.format(name=name).replace(f"machine: {name}", f"machine: {alias}"))
+        self.warren("trigger", "create", file)
+        self.publish(7)
+        self.assertEqual(self.inputs(alias, 1), [{"number": 7}])
+        self.warren("trigger", "delete", name)
+
     def test_one_is_made_tried_paused_and_removed(self):
         machine, name = self.create(PASS), self.name()
         file = self.file(ORDERS.format(name=name))

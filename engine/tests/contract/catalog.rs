@@ -3,7 +3,7 @@
 use asl::branch::EventRef;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
 use engine::ports::catalog::{
-    Activity, Created, Ends, ExecutionFilter, Machine, NumberedRow, WithEnds, WorkflowType,
+    Activity, Created, Ends, ExecutionFilter, Machine, NumberedRow, StartedBy, WithEnds, WorkflowType,
 };
 use engine::ports::store::{Change, ExecutionStatus};
 
@@ -17,9 +17,9 @@ macro_rules! promises_to {
             an_update_makes_a_revision_current_and_keeps_the_others
             a_deleted_machine_leaves_its_executions_and_revisions
             a_machine_made_again_has_its_own_executions
-            machines_are_listed_in_the_order_they_were_made
+            machines_are_counted_and_listed_in_the_order_they_were_made
             an_activity_is_made_once
-            activities_are_listed_in_the_order_they_were_made
+            activities_are_counted_and_listed_in_the_order_they_were_made
             an_execution_is_found_by_name_and_by_id
             executions_are_listed_newest_first
             executions_are_listed_by_status
@@ -41,7 +41,7 @@ pub async fn a_machine_is_found_as_it_was_made(adapter: &dyn Adapter) {
     let db = adapter.open(PLENTY).await;
     let express = Machine { workflow_type: WorkflowType::Express, ..machine("quick") };
     for machine in [machine("orders"), express] {
-        assert_eq!(db.create_machine(machine.clone()).await.unwrap(), Created::New);
+        assert_eq!(db.create_machine(machine.clone(), Vec::new()).await.unwrap(), Created::New);
         assert_eq!(db.revision(machine.revision.id).await.unwrap(), Some(machine.revision.clone()));
         assert_eq!(db.machine(&machine.name).await.unwrap(), Some(machine));
     }
@@ -52,8 +52,8 @@ pub async fn a_machine_is_found_as_it_was_made(adapter: &dyn Adapter) {
 pub async fn a_machine_name_is_taken_once(adapter: &dyn Adapter) {
     let db = adapter.open(PLENTY).await;
     let (first, second) = (machine("orders"), machine("orders"));
-    db.create_machine(first.clone()).await.unwrap();
-    assert_eq!(db.create_machine(second.clone()).await.unwrap(), Created::Exists(first.clone()));
+    db.create_machine(first.clone(), Vec::new()).await.unwrap();
+    assert_eq!(db.create_machine(second.clone(), Vec::new()).await.unwrap(), Created::Exists(first.clone()));
     assert_eq!(db.machine("orders").await.unwrap(), Some(first));
     assert_eq!(db.revision(second.revision.id).await.unwrap(), None);
 }
@@ -61,7 +61,7 @@ pub async fn a_machine_name_is_taken_once(adapter: &dyn Adapter) {
 pub async fn an_update_makes_a_revision_current_and_keeps_the_others(adapter: &dyn Adapter) {
     let db = adapter.open(PLENTY).await;
     let before = machine("orders");
-    db.create_machine(before.clone()).await.unwrap();
+    db.create_machine(before.clone(), Vec::new()).await.unwrap();
     let next = revision(false);
     assert!(db.update_machine(before.id, next.clone()).await.unwrap());
     let after = Machine { revision: next, ..before.clone() };
@@ -90,7 +90,7 @@ pub async fn a_machine_made_again_has_its_own_executions(adapter: &dyn Adapter) 
     let old = world.start_as(world.execution(Some("monday"))).await;
     world.db.delete_machine(world.machine.id).await.unwrap();
     let again = machine("orders");
-    assert_eq!(world.db.create_machine(again.clone()).await.unwrap(), Created::New);
+    assert_eq!(world.db.create_machine(again.clone(), Vec::new()).await.unwrap(), Created::New);
     let world = World { machine: again, ..world };
     let new = world.start_as(world.execution(Some("monday"))).await;
     let listed = list(&world, None).await;
@@ -100,13 +100,15 @@ pub async fn a_machine_made_again_has_its_own_executions(adapter: &dyn Adapter) 
     assert!(world.db.execution_by_id(old.key.execution).await.unwrap().is_some());
 }
 
-pub async fn machines_are_listed_in_the_order_they_were_made(adapter: &dyn Adapter) {
+pub async fn machines_are_counted_and_listed_in_the_order_they_were_made(adapter: &dyn Adapter) {
     let db = adapter.open(PLENTY).await;
     for name in ["c", "a", "e", "b", "d"] {
-        db.create_machine(machine(name)).await.unwrap();
+        db.create_machine(machine(name), Vec::new()).await.unwrap();
     }
+    assert_eq!(db.count_machines().await.unwrap(), 5);
     let gone = db.machine("e").await.unwrap().unwrap();
     db.delete_machine(gone.id).await.unwrap();
+    assert_eq!(db.count_machines().await.unwrap(), 4);
     let names =
         |machines: &[Machine]| machines.iter().map(|machine| machine.name.clone()).collect::<Vec<_>>();
     let first = db.machines(3, None).await.unwrap();
@@ -123,20 +125,21 @@ fn activity(name: &str, second: i64) -> Activity {
 
 pub async fn an_activity_is_made_once(adapter: &dyn Adapter) {
     let db = adapter.open(PLENTY).await;
-    assert_eq!(db.create_activity(activity("paint", 1)).await.unwrap(), activity("paint", 1));
-    assert_eq!(db.create_activity(activity("paint", 2)).await.unwrap(), activity("paint", 1));
+    assert_eq!(db.create_activity(activity("paint", 1), Vec::new()).await.unwrap(), activity("paint", 1));
+    assert_eq!(db.create_activity(activity("paint", 2), Vec::new()).await.unwrap(), activity("paint", 1));
     assert_eq!(db.activity("paint").await.unwrap(), Some(activity("paint", 1)));
     assert!(db.delete_activity("paint").await.unwrap());
     assert!(!db.delete_activity("paint").await.unwrap());
     assert_eq!(db.activity("paint").await.unwrap(), None);
 }
 
-pub async fn activities_are_listed_in_the_order_they_were_made(adapter: &dyn Adapter) {
+pub async fn activities_are_counted_and_listed_in_the_order_they_were_made(adapter: &dyn Adapter) {
     let db = adapter.open(PLENTY).await;
     let activities = [activity("c", 3), activity("a", 2), activity("b", 1)];
     for activity in activities.clone() {
-        db.create_activity(activity).await.unwrap();
+        db.create_activity(activity, Vec::new()).await.unwrap();
     }
+    assert_eq!(db.count_activities().await.unwrap(), 3);
     let first = db.activities(2, None).await.unwrap();
     assert_eq!(first.items, activities[..2]);
     let last = db.activities(2, first.next.as_deref()).await.unwrap();
@@ -160,7 +163,7 @@ pub async fn an_execution_is_found_by_name_and_by_id(adapter: &dyn Adapter) {
 
 /// All pages of two.
 async fn list(world: &World, status: Option<ExecutionStatus>) -> Vec<ExecutionId> {
-    let filter = ExecutionFilter { machine: world.machine.id, status };
+    let filter = ExecutionFilter { machine: world.machine.id, started_by: StartedBy::Any, status };
     let mut listed = Vec::new();
     let mut from = None;
     loop {
@@ -210,7 +213,7 @@ pub async fn executions_are_listed_by_status(adapter: &dyn Adapter) {
 pub async fn a_list_of_executions_is_stable_while_new_ones_start(adapter: &dyn Adapter) {
     let world = World::new(adapter).await;
     let roots = started(&world, 4).await;
-    let filter = ExecutionFilter { machine: world.machine.id, status: None };
+    let filter = ExecutionFilter { machine: world.machine.id, started_by: StartedBy::Any, status: None };
     let first = world.db.executions(&filter, 2, None).await.unwrap();
     started(&world, 3).await;
     let second = world.db.executions(&filter, 2, first.next.as_deref()).await.unwrap();

@@ -68,7 +68,7 @@ pub async fn a_name_is_free_on_another_machine(adapter: &dyn Adapter) {
     let world = World::new(adapter).await;
     world.start_as(world.execution(Some("monday"))).await;
     let other = machine("returns");
-    world.db.create_machine(other.clone()).await.unwrap();
+    world.db.create_machine(other.clone(), Vec::new()).await.unwrap();
     let there = NewExecution {
         machine: other.id,
         machine_name: other.name,

@@ -165,7 +165,7 @@ impl World {
     pub async fn with_history(adapter: &dyn Adapter, history_events_max: u64) -> Self {
         let db = adapter.open(history_events_max).await;
         let machine = machine("orders");
-        assert_eq!(db.create_machine(machine.clone()).await.unwrap(), Created::New);
+        assert_eq!(db.create_machine(machine.clone(), Vec::new()).await.unwrap(), Created::New);
         World { db, machine }
     }
 
@@ -176,6 +176,7 @@ impl World {
             machine: self.machine.id,
             machine_name: self.machine.name.clone(),
             revision: self.machine.revision.id,
+            qualifier: None,
             name: name.map_or_else(|| id.to_string(), str::to_owned),
             input_hash: [7; 32],
             started_at: START,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asl::data::Failure;
-use engine::ports::catalog::{ExecutionFilter, Machine};
+use engine::ports::catalog::{ExecutionFilter, Machine, StartedBy};
 use engine::ports::store::ExecutionStatus;
 use engine::services::executions::{StartError, StartRequest, SyncEnd};
 
@@ -91,7 +91,7 @@ impl Case {
     }
 
     fn only_once(&self, name: &str) {
-        let filter = ExecutionFilter { machine: self.machine.id, status: None };
+        let filter = ExecutionFilter { machine: self.machine.id, started_by: StartedBy::Any, status: None };
         let all =
             self.world.database.ask(|db| async move { db.executions(&filter, 100, None).await }).unwrap();
         assert_eq!(all.items.iter().filter(|execution| execution.name == name).count(), 1, "{name}");

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::ids::ExecutionId;
 use engine::ports::broker::{Address, Exchange, Publication};
-use engine::ports::catalog::{Execution, ExecutionFilter, WorkflowType};
+use engine::ports::catalog::{Execution, ExecutionFilter, StartedBy, WorkflowType};
 use engine::ports::store::ExecutionStatus;
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ impl Listener {
         let machines = self.database.ask(|db| async move { db.machines(100, None).await }).unwrap().items;
         let mut all = Vec::new();
         for machine in machines.into_iter().filter(|found| found.workflow_type == WorkflowType::Standard) {
-            let filter = ExecutionFilter { machine: machine.id, status: None };
+            let filter = ExecutionFilter { machine: machine.id, started_by: StartedBy::Any, status: None };
             let page = self.database.ask(move |db| async move { db.executions(&filter, 1_000, None).await });
             all.extend(page.unwrap().items);
         }

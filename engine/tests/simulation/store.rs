@@ -12,6 +12,7 @@ use bytes::Bytes;
 use engine::adapters::sqlite::{Location, SqliteStore};
 use engine::cli::replay::recording::What;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
+use engine::ports::catalog::tags::Tag;
 use engine::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
     WithEnds,
@@ -103,7 +104,7 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
-    async fn ask<T, F, W>(&self, work: W) -> Result<T, Error>
+    pub(super) async fn ask<T, F, W>(&self, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -264,8 +265,8 @@ impl Store for FaultyStore {
 
 #[async_trait]
 impl Catalog for FaultyStore {
-    async fn create_machine(&self, machine: Machine) -> Result<Created<Machine>, Error> {
-        self.ask(|db| async move { db.create_machine(machine).await }).await
+    async fn create_machine(&self, machine: Machine, tags: Vec<Tag>) -> Result<Created<Machine>, Error> {
+        self.ask(|db| async move { db.create_machine(machine, tags).await }).await
     }
 
     async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error> {
@@ -285,13 +286,17 @@ impl Catalog for FaultyStore {
         self.ask(move |db| async move { db.revision(id).await }).await
     }
 
+    async fn count_machines(&self) -> Result<u64, Error> {
+        self.ask(|db| async move { db.count_machines().await }).await
+    }
+
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
         let from = from.map(str::to_owned);
         self.ask(move |db| async move { db.machines(limit, from.as_deref()).await }).await
     }
 
-    async fn create_activity(&self, activity: Activity) -> Result<Activity, Error> {
-        self.ask(|db| async move { db.create_activity(activity).await }).await
+    async fn create_activity(&self, activity: Activity, tags: Vec<Tag>) -> Result<Activity, Error> {
+        self.ask(|db| async move { db.create_activity(activity, tags).await }).await
     }
 
     async fn delete_activity(&self, name: &str) -> Result<bool, Error> {
@@ -302,6 +307,10 @@ impl Catalog for FaultyStore {
     async fn activity(&self, name: &str) -> Result<Option<Activity>, Error> {
         let name = name.to_owned();
         self.ask(|db| async move { db.activity(&name).await }).await
+    }
+
+    async fn count_activities(&self) -> Result<u64, Error> {
+        self.ask(|db| async move { db.count_activities().await }).await
     }
 
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {

@@ -20,11 +20,13 @@ use engine::services::door::Door;
 use engine::services::headers::Headers;
 use engine::services::onlookers::Onlookers;
 use engine::services::outages::Outages;
+use engine::services::pollers::Pollers;
 use engine::services::programs::Programs;
 use engine::services::shards::Shards;
+use engine::services::throttle::Throttle;
 use engine::services::tokens::Tokens;
 use engine::services::watermarks::Watermarks;
-use engine::services::{Admission, Announces, Core, executor, express, scheduler, task_runner};
+use engine::services::{Admission, Announces, Core, Quotas, executor, express, scheduler, task_runner};
 use serde_json::json;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::AbortHandle;
@@ -114,7 +116,7 @@ impl World {
         let clock = Arc::new(SimulatedClock::new());
         let database = Database::new(backing, history_events_max, clock.clone());
         let activity = Activity { name: ACTIVITY.to_owned(), created_at: clock.now() };
-        database.ask(|db| async move { db.create_activity(activity).await }).unwrap();
+        database.ask(|db| async move { db.create_activity(activity, Vec::new()).await }).unwrap();
         let drawn = if fate.draw(|lottery| lottery.one_in(3)) { 20 } else { 1 };
         let fused_states_max = fused_states_max.unwrap_or(drawn);
         let width = if fate.draw(|lottery| lottery.one_in(3)) { 2 } else { 1 };
@@ -236,6 +238,9 @@ impl World {
                 fused_states_max: self.fused_states_max,
                 ..Limits::default()
             },
+            quotas: Quotas::default(),
+            throttle: Throttle::default(),
+            pollers: Pollers::default(),
             admission: Admission { open_executions_max: 1_000, express_waiting_max: 10_000 },
             announces: Announces { status_changes: true, transitions: self.shows_transitions },
             connectors: vec![Arc::new(FakeConnector { node, ledger })],
@@ -379,7 +384,7 @@ impl World {
             },
         };
         let made = machine.clone();
-        self.database.ask(|db| async move { db.create_machine(made).await }).unwrap();
+        self.database.ask(|db| async move { db.create_machine(made, Vec::new()).await }).unwrap();
         machine
     }
 }

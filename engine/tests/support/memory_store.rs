@@ -10,7 +10,8 @@ use asl::branch::{BranchPath, EventRef};
 use asl::data::timestamp::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::ids::{ExecutionId, RevisionId, Stamp};
+use engine::ids::{ExecutionId, MachineId, RevisionId, Stamp};
+use engine::ports::catalog::tags::{Tag, TagOwner};
 use engine::ports::catalog::{Activity, Execution, Machine, Revision};
 use engine::ports::clock::Clock;
 use engine::ports::store::{
@@ -24,8 +25,12 @@ mod catalog;
 mod commits;
 #[path = "memory_store/forks.rs"]
 mod forks;
+#[path = "memory_store/tags.rs"]
+mod tags;
 #[path = "memory_store/triggers.rs"]
 mod triggers;
+#[path = "memory_store/versions.rs"]
+mod versions;
 
 /// Keeps everything in memory.
 pub struct MemoryStore {
@@ -43,6 +48,9 @@ struct State {
     settings: BTreeMap<String, Vec<u8>>,
     triggers: BTreeMap<String, triggers::Kept>,
     trigger_remains: Vec<engine::ports::triggers::Remains>,
+    /// Versions and aliases.
+    published: BTreeMap<MachineId, versions::Published>,
+    tags: BTreeMap<TagOwner, Vec<Tag>>,
     /// The number of the last machine or activity.
     made: u64,
     stamps: Stamps,
@@ -119,6 +127,8 @@ impl MemoryStore {
             settings: BTreeMap::new(),
             triggers: BTreeMap::new(),
             trigger_remains: Vec::new(),
+            published: BTreeMap::new(),
+            tags: BTreeMap::new(),
             made: 0,
             stamps: Stamps(seed),
             history_events_max,
@@ -223,6 +233,7 @@ impl State {
             machine: new.machine,
             machine_name: new.machine_name,
             revision: new.revision,
+            qualifier: new.qualifier,
             name: new.name,
             status: ExecutionStatus::Running,
             started_at: new.started_at,

@@ -19,12 +19,13 @@ use super::rows::{Id, narrow};
 use super::{history, unannounced};
 use crate::adapters::sql::Columns as _;
 use crate::adapters::sql::executions::{
-    decode, decode_name_holder, execution_column_list, execution_columns, status_number,
+    EXECUTION_COLUMNS, decode, decode_name_holder, execution_column_list, execution_columns, status_number,
 };
 use crate::adapters::sql::lists::{page, unreadable};
 use crate::adapters::sql::rows::signed;
 use crate::ids::{ExecutionId, Stamp};
-use crate::ports::catalog::{Ends, Execution, ExecutionFilter, Page, WithEnds};
+use crate::ports::catalog::versions::Qualifier;
+use crate::ports::catalog::{Ends, Execution, ExecutionFilter, Page, StartedBy, WithEnds};
 use crate::ports::store::{
     Closing, Error, Fence, Last, NewExecution, OUTBOX_MILLISECONDS, OnClose, Open, Started,
 };
@@ -141,12 +142,13 @@ async fn insert(
         " AS ms, pg_current_xact_id()::text::bigint << ",
         place_bits!(),
         " AS base), fresh AS MATERIALIZED (SELECT i.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], ",
-        "$5::text[], $6::bytea[], $7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::bytea[]) ",
-        "AS i(id, machine, revision, machine_name, name, input_hash, started_at, deadline, stamp, count, body) ",
+        "$5::text[], $6::bytea[], $7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::bytea[], $13::int[], ",
+        "$14::text[]) AS i(id, machine, revision, machine_name, name, input_hash, started_at, deadline, stamp, ",
+        "count, body, version, alias) ",
         "JOIN machines m ON m.id = i.machine WHERE NOT EXISTS (SELECT FROM executions x WHERE x.id = i.id)), ",
         "made AS (INSERT INTO executions (id, machine, revision, started_at, deadline, status, machine_name, name, ",
-        "input_hash) SELECT id, machine, revision, started_at, deadline, 0, machine_name, name, input_hash ",
-        "FROM fresh), roots AS (INSERT INTO branches (execution, branch, seq, stamp, phase, moved_at, due, before, ",
+        "input_hash, version, alias) SELECT id, machine, revision, started_at, deadline, 0, machine_name, name, ",
+        "input_hash, version, alias FROM fresh), roots AS (INSERT INTO branches (execution, branch, seq, stamp, phase, moved_at, due, before, ",
         "events, below) SELECT f.id, 'r', 0, f.stamp, 0, c.ms, c.ms + $12::bigint, 0, f.count, 0 ",
         "FROM fresh f, clock c), ",
         "first AS (INSERT INTO history (execution, branch, seq, pos, count, body) ",
@@ -168,10 +170,16 @@ async fn insert(
         .bind(wanted.iter().map(|(_, stamp)| narrow(stamp.0)).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(new, _)| i32::from(new.history.events)).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(new, _)| &*new.history.body).collect::<Vec<_>>())
-        .bind(OUTBOX_MILLISECONDS);
+        .bind(OUTBOX_MILLISECONDS)
+        .bind(qualifiers(wanted).map(|of| of.map(|of| narrow(of.version))).collect::<Vec<_>>())
+        .bind(qualifiers(wanted).map(|of| of?.alias.as_deref()).collect::<Vec<_>>());
     let row = insert.fetch_one(connection).await?;
     let made = row.try_get::<Vec<Id>, _>(0)?;
     Ok((made.into_iter().map(|id| ExecutionId(id.0)).collect(), row.time(1)?))
+}
+
+fn qualifiers<'a>(wanted: &'a [(&NewExecution, Stamp)]) -> impl Iterator<Item = Option<&'a Qualifier>> {
+    wanted.iter().map(|(new, _)| new.qualifier.as_ref())
 }
 
 /// Who has the name of an execution that was not made; itself, if it was made before.
@@ -340,11 +348,15 @@ pub(super) async fn with_ends(
     let wanted: Vec<_> = ids.iter().map(|id| Id(id.0)).collect();
     let mut executions = vec![None; ids.len()];
     for row in &query(WITH_ENDS).bind(wanted).fetch_all(connection).await? {
-        let last = row.try_get::<Option<&[u8]>, _>(10)?.map(Bytes::copy_from_slice);
-        let ends = Ends { first: row.bytes(9)?, last };
-        let place = row.number::<usize>(12)?.saturating_sub(1);
+        let last = row.try_get::<Option<&[u8]>, _>(EXECUTION_COLUMNS + 1)?.map(Bytes::copy_from_slice);
+        let ends = Ends { first: row.bytes(EXECUTION_COLUMNS)?, last };
+        let place = row.number::<usize>(EXECUTION_COLUMNS + 3)?.saturating_sub(1);
         if let Some(slot) = executions.get_mut(place) {
-            *slot = Some(WithEnds { execution: decode(row)?, ends, last_seq: row.number(11)? });
+            *slot = Some(WithEnds {
+                execution: decode(row)?,
+                ends,
+                last_seq: row.number(EXECUTION_COLUMNS + 2)?,
+            });
         }
     }
     Ok(executions)
@@ -364,13 +376,27 @@ pub(super) async fn list(
         execution_columns!(),
         "WHERE x.machine = $1 AND x.id < $2 AND x.status = $4 ORDER BY x.id DESC LIMIT $3"
     );
+    const OF_VERSION: &str = concat!(
+        execution_columns!(),
+        "WHERE x.machine = $1 AND x.version = $5 AND x.id < $2 AND ($4::smallint IS NULL OR x.status = $4) ",
+        "ORDER BY x.id DESC LIMIT $3"
+    );
+    const OF_ALIAS: &str = concat!(
+        execution_columns!(),
+        "WHERE x.machine = $1 AND x.alias = $5 AND x.id < $2 AND ($4::smallint IS NULL OR x.status = $4) ",
+        "ORDER BY x.id DESC LIMIT $3"
+    );
     // One more than asked tells whether there is a next page.
-    let statement = if filter.status.is_some() { WITH_STATUS } else { ALL };
-    let mut list =
-        query(statement).bind(Id(filter.machine.0)).bind(Id(below.0)).bind(signed(u64::from(limit) + 1));
-    if let Some(status) = filter.status {
-        list = list.bind(status_number(status));
-    }
+    let limited = |statement| {
+        query(statement).bind(Id(filter.machine.0)).bind(Id(below.0)).bind(signed(u64::from(limit) + 1))
+    };
+    let status = filter.status.map(status_number);
+    let list = match (&filter.started_by, status) {
+        (StartedBy::Any, None) => limited(ALL),
+        (StartedBy::Any, Some(status)) => limited(WITH_STATUS).bind(status),
+        (StartedBy::Version(number), status) => limited(OF_VERSION).bind(status).bind(narrow(*number)),
+        (StartedBy::Alias(name), status) => limited(OF_ALIAS).bind(status).bind(name),
+    };
     let found = list.fetch_all(connection).await?;
     let items = found.iter().map(decode).collect::<Result<_, _>>()?;
     Ok(page(items, limit, |execution| execution.id.to_string()))

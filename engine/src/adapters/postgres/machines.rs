@@ -5,6 +5,8 @@ use sqlx::{Connection, query};
 
 use super::failure::Fault;
 use super::rows::Id;
+use super::{tags, versions};
+use crate::adapters::sql::Columns as _;
 use crate::adapters::sql::lists::numbered_page;
 use crate::adapters::sql::machines::{
     MACHINE_MADE, decode_activity, decode_machine, decode_revision, machine_columns, revision_columns,
@@ -12,11 +14,13 @@ use crate::adapters::sql::machines::{
 };
 use crate::adapters::sql::rows::signed;
 use crate::ids::{MachineId, RevisionId};
+use crate::ports::catalog::tags::{Tag, TagOwner};
 use crate::ports::catalog::{Activity, Created, Machine, Page, Revision};
 
 pub(super) async fn create(
     connection: &mut PgConnection,
     machine: Machine,
+    tags: Vec<Tag>,
 ) -> Result<Created<Machine>, Fault> {
     const INSERT: &str = "
         INSERT INTO machines (id, name, workflow_type, created_at, revision) VALUES ($1, $2, $3, $4, $5)
@@ -34,6 +38,7 @@ pub(super) async fn create(
         return taken.map(Created::Exists).ok_or_else(|| given_up(&machine.name));
     }
     add_revision(&mut transaction, machine.id, machine.revision).await?;
+    tags::put(&mut transaction, &TagOwner::Machine(machine.id), &tags).await?;
     transaction.commit().await?;
     Ok(Created::New)
 }
@@ -80,8 +85,14 @@ pub(super) async fn update(
 }
 
 pub(super) async fn delete(connection: &mut PgConnection, machine: MachineId) -> Result<bool, Fault> {
+    let mut transaction = connection.begin().await?;
+    // First, so that whoever changes what is its own is through.
     let delete = query("DELETE FROM machines WHERE id = $1").bind(Id(machine.0));
-    Ok(delete.execute(connection).await?.rows_affected() > 0)
+    let there = delete.execute(&mut *transaction).await?.rows_affected() > 0;
+    versions::remove_all(&mut transaction, machine).await?;
+    tags::remove_all(&mut transaction, &TagOwner::Machine(machine)).await?;
+    transaction.commit().await?;
+    Ok(there)
 }
 
 pub(super) async fn find(connection: &mut PgConnection, name: &str) -> Result<Option<Machine>, Fault> {
@@ -99,6 +110,10 @@ pub(super) async fn revision(
     found.as_ref().map(decode_revision).transpose()
 }
 
+pub(super) async fn count(connection: &mut PgConnection) -> Result<u64, Fault> {
+    query("SELECT count(*) FROM machines").fetch_one(connection).await?.number(0)
+}
+
 pub(super) async fn list(
     connection: &mut PgConnection,
     limit: u32,
@@ -113,19 +128,29 @@ pub(super) async fn list(
 pub(super) async fn create_activity(
     connection: &mut PgConnection,
     activity: Activity,
+    tags: Vec<Tag>,
 ) -> Result<Activity, Fault> {
     const INSERT: &str =
         "INSERT INTO activities (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    let mut transaction = connection.begin().await?;
     let insert = query(INSERT).bind(&activity.name).bind(activity.created_at.milliseconds());
-    if insert.execute(&mut *connection).await?.rows_affected() > 0 {
-        return Ok(activity);
+    if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
+        let there = find_activity(&mut transaction, &activity.name).await?;
+        transaction.rollback().await?;
+        return there.ok_or_else(|| given_up(&activity.name));
     }
-    find_activity(connection, &activity.name).await?.ok_or_else(|| given_up(&activity.name))
+    tags::put(&mut transaction, &TagOwner::Activity(activity.name.clone()), &tags).await?;
+    transaction.commit().await?;
+    Ok(activity)
 }
 
 pub(super) async fn delete_activity(connection: &mut PgConnection, name: &str) -> Result<bool, Fault> {
-    let delete = query("DELETE FROM activities WHERE name = $1").bind(name.to_owned());
-    Ok(delete.execute(connection).await?.rows_affected() > 0)
+    let mut transaction = connection.begin().await?;
+    let delete = query("DELETE FROM activities WHERE name = $1").bind(name);
+    let there = delete.execute(&mut *transaction).await?.rows_affected() > 0;
+    tags::remove_all(&mut transaction, &TagOwner::Activity(name.to_owned())).await?;
+    transaction.commit().await?;
+    Ok(there)
 }
 
 pub(super) async fn find_activity(
@@ -135,6 +160,10 @@ pub(super) async fn find_activity(
     const FIND: &str = "SELECT name, created_at FROM activities WHERE name = $1";
     let found = query(FIND).bind(name.to_owned()).fetch_optional(connection).await?;
     found.as_ref().map(decode_activity).transpose()
+}
+
+pub(super) async fn count_activities(connection: &mut PgConnection) -> Result<u64, Fault> {
+    query("SELECT count(*) FROM activities").fetch_one(connection).await?.number(0)
 }
 
 pub(super) async fn list_activities(

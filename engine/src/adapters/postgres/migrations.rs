@@ -47,6 +47,8 @@ fn migrations() -> Vec<Migration> {
         (1, "tables", include_str!("../../../../schemas/postgres/0001_tables.sql")),
         (2, "unannounced", include_str!("../../../../schemas/postgres/0002_unannounced.sql")),
         (3, "triggers", include_str!("../../../../schemas/postgres/0003_triggers.sql")),
+        (4, "versions", include_str!("../../../../schemas/postgres/0004_versions.sql")),
+        (5, "tags", include_str!("../../../../schemas/postgres/0005_tags.sql")),
     ]
     .into_iter()
     .map(|(number, name, sql)| {

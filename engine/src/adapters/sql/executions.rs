@@ -3,6 +3,7 @@
 use super::Columns;
 use crate::ids::{ExecutionId, MachineId, RevisionId};
 use crate::ports::catalog::Execution;
+use crate::ports::catalog::versions::Qualifier;
 use crate::ports::store::{Error, ExecutionStatus, Started};
 
 /// A status as it is stored. Statements name 0, the number of those that run.
@@ -30,7 +31,8 @@ fn status(number: i16) -> Result<ExecutionStatus, Error> {
 /// The columns that [`decode`] reads, of an execution `x`.
 macro_rules! execution_column_list {
     () => {
-        "x.id, x.machine, x.machine_name, x.revision, x.name, x.status, x.started_at, x.stopped_at, x.error"
+        "x.id, x.machine, x.machine_name, x.revision, x.name, x.status, x.started_at, x.stopped_at, x.error, \
+         x.version, x.alias"
     };
 }
 macro_rules! execution_columns {
@@ -39,6 +41,9 @@ macro_rules! execution_columns {
     };
 }
 pub(in crate::adapters) use {execution_column_list, execution_columns};
+
+/// How many columns there are in [`execution_columns`].
+pub const EXECUTION_COLUMNS: usize = 11;
 
 /// Reads [`execution_columns`].
 pub fn decode<R: Columns>(row: &R) -> Result<Execution, R::Error> {
@@ -52,7 +57,15 @@ pub fn decode<R: Columns>(row: &R) -> Result<Execution, R::Error> {
         started_at: row.time(6)?,
         stopped_at: row.maybe_time(7)?,
         error: row.maybe_text(8)?.map(str::to_owned),
+        qualifier: qualifier(row, 9)?,
     })
+}
+
+/// The version and the alias that an execution was started by.
+fn qualifier<R: Columns>(row: &R, first: usize) -> Result<Option<Qualifier>, R::Error> {
+    let Some(version) = row.maybe_number(first)? else { return Ok(None) };
+    let alias = row.maybe_text(first + 1)?.map(str::to_owned);
+    Ok(Some(Qualifier { version, alias }))
 }
 
 /// Reads id, hash of the input, status and start of the execution that has a name.

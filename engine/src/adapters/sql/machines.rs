@@ -11,22 +11,32 @@ macro_rules! revision_columns {
         "r.id, r.initial, r.definition, r.role_arn, r.settings, r.created_at"
     };
 }
-/// The columns of a machine `m` behind those of its revision, in the order [`decode_machine`] reads them, and
-/// its number.
+/// The columns of a machine `m` behind those of a revision `r` of it, in the order [`decode_machine`] reads them,
+/// and its number.
+macro_rules! machine_column_list {
+    () => {
+        concat!(
+            $crate::adapters::sql::machines::revision_columns!(),
+            ", m.id, m.name, m.workflow_type, m.created_at, m.made"
+        )
+    };
+}
+/// Machines with their current revisions.
 macro_rules! machine_columns {
     () => {
         concat!(
             "SELECT ",
-            $crate::adapters::sql::machines::revision_columns!(),
-            ", m.id, m.name, m.workflow_type, m.created_at, m.made",
+            $crate::adapters::sql::machines::machine_column_list!(),
             " FROM machines m JOIN revisions r ON r.id = m.revision "
         )
     };
 }
-pub(in crate::adapters) use {machine_columns, revision_columns};
+pub(in crate::adapters) use {machine_column_list, machine_columns, revision_columns};
 
-/// The column of the number in [`machine_columns`].
+/// The column of the number in [`machine_column_list`].
 pub const MACHINE_MADE: usize = 10;
+/// How many columns there are in [`machine_column_list`].
+pub const MACHINE_COLUMNS: usize = 11;
 
 /// A type as it is stored.
 pub fn type_name(workflow_type: WorkflowType) -> &'static str {

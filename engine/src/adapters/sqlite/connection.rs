@@ -58,6 +58,8 @@ impl Link {
             (2, "settings", include_str!("../../../../schemas/sqlite/0002_settings.sql")),
             (3, "unannounced", include_str!("../../../../schemas/sqlite/0003_unannounced.sql")),
             (4, "triggers", include_str!("../../../../schemas/sqlite/0004_triggers.sql")),
+            (5, "versions", include_str!("../../../../schemas/sqlite/0005_versions.sql")),
+            (6, "tags", include_str!("../../../../schemas/sqlite/0006_tags.sql")),
         ];
         let migrations = migrations.into_iter().map(|(number, name, sql)| {
             Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

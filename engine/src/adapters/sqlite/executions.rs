@@ -13,12 +13,12 @@ use super::rows::{self, Range, Row, blob, hex, json};
 use super::unannounced;
 use crate::adapters::sql::Columns as _;
 use crate::adapters::sql::executions::{
-    decode, decode_name_holder, execution_column_list, execution_columns, status_number,
+    EXECUTION_COLUMNS, decode, decode_name_holder, execution_column_list, execution_columns, status_number,
 };
 use crate::adapters::sql::lists::{page, unreadable};
 use crate::adapters::sql::rows::signed;
 use crate::ids::ExecutionId;
-use crate::ports::catalog::{Ends, Execution, ExecutionFilter, Page, WithEnds};
+use crate::ports::catalog::{Ends, Execution, ExecutionFilter, Page, StartedBy, WithEnds};
 use crate::ports::store::{
     BranchKey, Closing, Error, HistoryRow, Last, NewExecution, OUTBOX_MILLISECONDS, OnClose, Open, Phase,
     Started,
@@ -65,8 +65,9 @@ async fn name_holder(
 async fn insert(connection: &mut SqliteConnection, execution: &NewExecution) -> Result<(), Error> {
     const INSERT: &str = "
         INSERT INTO executions (id, events, machine, machine_name, revision, name, input_hash, status,
-                                started_at, deadline)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9)";
+                                started_at, deadline, version, alias)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11)";
+    let qualifier = execution.qualifier.as_ref();
     let insert = query(INSERT)
         .bind(blob(execution.id.0))
         .bind(i64::from(execution.history.events))
@@ -76,7 +77,9 @@ async fn insert(connection: &mut SqliteConnection, execution: &NewExecution) -> 
         .bind(execution.name.clone())
         .bind(execution.input_hash.to_vec())
         .bind(execution.started_at.milliseconds())
-        .bind(execution.deadline.map(Timestamp::milliseconds));
+        .bind(execution.deadline.map(Timestamp::milliseconds))
+        .bind(qualifier.map(|qualifier| qualifier.version))
+        .bind(qualifier.and_then(|qualifier| qualifier.alias.clone()));
     insert.execute(connection).await.map_err(failure)?;
     Ok(())
 }
@@ -235,10 +238,14 @@ pub(super) async fn with_ends(
     let mut executions = vec![None; ids.len()];
     let found = query(WITH_ENDS).bind(json(&wanted)?).fetch_all(connection).await.map_err(failure)?;
     for row in &found {
-        let last: Option<Vec<u8>> = sqlx::Row::try_get(row, 10).map_err(failure)?;
-        let ends = Ends { first: row.bytes(9)?, last: last.map(Bytes::from) };
-        if let Some(slot) = executions.get_mut(row.number::<usize>(12)?) {
-            *slot = Some(WithEnds { execution: decode(row)?, ends, last_seq: row.number(11)? });
+        let last: Option<Vec<u8>> = sqlx::Row::try_get(row, EXECUTION_COLUMNS + 1).map_err(failure)?;
+        let ends = Ends { first: row.bytes(EXECUTION_COLUMNS)?, last: last.map(Bytes::from) };
+        if let Some(slot) = executions.get_mut(row.number::<usize>(EXECUTION_COLUMNS + 3)?) {
+            *slot = Some(WithEnds {
+                execution: decode(row)?,
+                ends,
+                last_seq: row.number(EXECUTION_COLUMNS + 2)?,
+            });
         }
     }
     Ok(executions)
@@ -258,18 +265,32 @@ pub(super) async fn list(
         execution_columns!(),
         "WHERE x.machine = ?1 AND x.id < ?2 AND x.status = ?4 ORDER BY x.id DESC LIMIT ?3"
     );
+    const OF_VERSION: &str = concat!(
+        execution_columns!(),
+        "WHERE x.machine = ?1 AND x.version = ?5 AND x.id < ?2 AND (?4 IS NULL OR x.status = ?4) ",
+        "ORDER BY x.id DESC LIMIT ?3"
+    );
+    const OF_ALIAS: &str = concat!(
+        execution_columns!(),
+        "WHERE x.machine = ?1 AND x.alias = ?5 AND x.id < ?2 AND (?4 IS NULL OR x.status = ?4) ",
+        "ORDER BY x.id DESC LIMIT ?3"
+    );
     let below = match from {
         // Longer than any id with the same bytes, so above the highest.
         None => vec![0xff; 17],
         Some(from) => blob(from.parse::<ExecutionId>().map_err(|_| unreadable(from))?.0),
     };
     // One more than asked tells whether there is a next page.
-    let statement = if filter.status.is_some() { WITH_STATUS } else { ALL };
-    let mut list =
-        query(statement).bind(blob(filter.machine.0)).bind(below).bind(signed(u64::from(limit) + 1));
-    if let Some(status) = filter.status {
-        list = list.bind(i64::from(status_number(status)));
-    }
+    let limited = |statement| {
+        query(statement).bind(blob(filter.machine.0)).bind(below).bind(signed(u64::from(limit) + 1))
+    };
+    let status = filter.status.map(status_number);
+    let list = match (&filter.started_by, status) {
+        (StartedBy::Any, None) => limited(ALL),
+        (StartedBy::Any, Some(status)) => limited(WITH_STATUS).bind(status),
+        (StartedBy::Version(number), status) => limited(OF_VERSION).bind(status).bind(*number),
+        (StartedBy::Alias(name), status) => limited(OF_ALIAS).bind(status).bind(name.clone()),
+    };
     let found = list.fetch_all(connection).await.map_err(failure)?;
     let items = found.iter().map(decode).collect::<Result<_, _>>()?;
     Ok(page(items, limit, |execution| execution.id.to_string()))

@@ -5,6 +5,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::failure::failure;
 use super::rows::blob;
+use super::{tags, versions};
+use crate::adapters::sql::Columns as _;
 use crate::adapters::sql::lists::{after, numbered_page};
 use crate::adapters::sql::machines::{
     MACHINE_MADE, decode_activity, decode_machine, decode_revision, machine_columns, revision_columns,
@@ -12,12 +14,14 @@ use crate::adapters::sql::machines::{
 };
 use crate::adapters::sql::rows::signed;
 use crate::ids::{MachineId, RevisionId};
+use crate::ports::catalog::tags::{Tag, TagOwner};
 use crate::ports::catalog::{Activity, Created, Machine, Page, Revision};
 use crate::ports::store::Error;
 
 pub(super) async fn create(
     connection: &mut SqliteConnection,
     machine: Machine,
+    tags: Vec<Tag>,
 ) -> Result<Created<Machine>, Error> {
     const INSERT: &str = "
         INSERT INTO machines (id, name, workflow_type, created_at, revision) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -32,6 +36,7 @@ pub(super) async fn create(
         .bind(blob(machine.revision.id.0));
     insert.execute(&mut *connection).await.map_err(failure)?;
     add_revision(connection, machine.id, machine.revision).await?;
+    tags::put(connection, &TagOwner::Machine(machine.id), &tags).await?;
     Ok(Created::New)
 }
 
@@ -70,6 +75,8 @@ pub(super) async fn update(
 }
 
 pub(super) async fn delete(connection: &mut SqliteConnection, machine: MachineId) -> Result<bool, Error> {
+    versions::remove_all(connection, machine).await?;
+    tags::remove_all(connection, &TagOwner::Machine(machine)).await?;
     let delete = query("DELETE FROM machines WHERE id = ?1").bind(blob(machine.0));
     Ok(delete.execute(connection).await.map_err(failure)?.rows_affected() > 0)
 }
@@ -89,6 +96,10 @@ pub(super) async fn revision(
     found.as_ref().map(decode_revision).transpose()
 }
 
+pub(super) async fn count(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    query("SELECT count(*) FROM machines").fetch_one(connection).await.map_err(failure)?.number(0)
+}
+
 pub(super) async fn list(
     connection: &mut SqliteConnection,
     limit: u32,
@@ -103,17 +114,20 @@ pub(super) async fn list(
 pub(super) async fn create_activity(
     connection: &mut SqliteConnection,
     activity: Activity,
+    tags: Vec<Tag>,
 ) -> Result<Activity, Error> {
     const INSERT: &str = "INSERT INTO activities (name, created_at) VALUES (?1, ?2)";
     if let Some(there) = find_activity(connection, &activity.name).await? {
         return Ok(there);
     }
     let insert = query(INSERT).bind(activity.name.clone()).bind(activity.created_at.milliseconds());
-    insert.execute(connection).await.map_err(failure)?;
+    insert.execute(&mut *connection).await.map_err(failure)?;
+    tags::put(connection, &TagOwner::Activity(activity.name.clone()), &tags).await?;
     Ok(activity)
 }
 
 pub(super) async fn delete_activity(connection: &mut SqliteConnection, name: &str) -> Result<bool, Error> {
+    tags::remove_all(connection, &TagOwner::Activity(name.to_owned())).await?;
     let delete = query("DELETE FROM activities WHERE name = ?1").bind(name.to_owned());
     Ok(delete.execute(connection).await.map_err(failure)?.rows_affected() > 0)
 }
@@ -125,6 +139,10 @@ pub(super) async fn find_activity(
     const FIND: &str = "SELECT name, created_at FROM activities WHERE name = ?1";
     let found = query(FIND).bind(name.to_owned()).fetch_optional(connection).await.map_err(failure)?;
     found.as_ref().map(decode_activity).transpose()
+}
+
+pub(super) async fn count_activities(connection: &mut SqliteConnection) -> Result<u64, Error> {
+    query("SELECT count(*) FROM activities").fetch_one(connection).await.map_err(failure)?.number(0)
 }
 
 pub(super) async fn list_activities(

@@ -34,13 +34,14 @@ async fn start(store: &SqliteStore) -> Commit {
         created_at: NOW,
         revision,
     };
-    store.create_machine(machine.clone()).await.unwrap();
+    store.create_machine(machine.clone(), Vec::new()).await.unwrap();
     let id = ExecutionId::new();
     let execution = NewExecution {
         id,
         machine: machine.id,
         machine_name: machine.name,
         revision: machine.revision.id,
+        qualifier: None,
         name: id.to_string(),
         input_hash: [0; 32],
         started_at: NOW,

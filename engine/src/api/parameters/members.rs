@@ -12,6 +12,20 @@ pub enum Action {
     DeleteStateMachine,
     DescribeStateMachine,
     ListStateMachines,
+    PublishStateMachineVersion,
+    DeleteStateMachineVersion,
+    ListStateMachineVersions,
+    CreateStateMachineAlias,
+    UpdateStateMachineAlias,
+    DescribeStateMachineAlias,
+    DeleteStateMachineAlias,
+    ListStateMachineAliases,
+    TagResource,
+    UntagResource,
+    ListTagsForResource,
+    ListMapRuns,
+    DescribeMapRun,
+    UpdateMapRun,
     ValidateStateMachineDefinition,
     StartExecution,
     StartSyncExecution,
@@ -31,29 +45,17 @@ pub enum Action {
 }
 
 /// Actions of the service model that are not offered yet.
-pub const NOT_YET: &[&str] = &[
-    "CreateStateMachineAlias",
-    "DeleteStateMachineAlias",
-    "DeleteStateMachineVersion",
-    "DescribeMapRun",
-    "DescribeStateMachineAlias",
-    "ListMapRuns",
-    "ListStateMachineAliases",
-    "ListStateMachineVersions",
-    "ListTagsForResource",
-    "PublishStateMachineVersion",
-    "RedriveExecution",
-    "TagResource",
-    "TestState",
-    "UntagResource",
-    "UpdateMapRun",
-    "UpdateStateMachineAlias",
-];
+pub const NOT_YET: &[&str] = &["RedriveExecution", "TestState"];
 
 impl Action {
     /// The action that `X-Amz-Target` names after the dot.
     pub fn named(name: &str) -> Option<Self> {
         ACTIONS.iter().find(|(known, ..)| *known == name).map(|(_, action, _)| *action)
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ACTIONS.iter().map(|(_, action, _)| *action)
     }
 
     /// Its name, as `X-Amz-Target` has it.
@@ -73,6 +75,20 @@ const ACTIONS: &[(&str, Action, &[Member])] = &[
     ("DeleteStateMachine", Action::DeleteStateMachine, &[STATE_MACHINE_ARN]),
     ("DescribeStateMachine", Action::DescribeStateMachine, &[STATE_MACHINE_ARN, INCLUDED_DATA]),
     ("ListStateMachines", Action::ListStateMachines, &[MAX_RESULTS, NEXT_TOKEN]),
+    ("PublishStateMachineVersion", Action::PublishStateMachineVersion, PUBLISH),
+    ("DeleteStateMachineVersion", Action::DeleteStateMachineVersion, &[VERSION_ARN]),
+    ("ListStateMachineVersions", Action::ListStateMachineVersions, OF_STATE_MACHINE),
+    ("CreateStateMachineAlias", Action::CreateStateMachineAlias, CREATE_ALIAS),
+    ("UpdateStateMachineAlias", Action::UpdateStateMachineAlias, UPDATE_ALIAS),
+    ("DescribeStateMachineAlias", Action::DescribeStateMachineAlias, &[ALIAS_ARN]),
+    ("DeleteStateMachineAlias", Action::DeleteStateMachineAlias, &[ALIAS_ARN]),
+    ("ListStateMachineAliases", Action::ListStateMachineAliases, OF_STATE_MACHINE),
+    ("TagResource", Action::TagResource, &[RESOURCE_ARN, required(TAGS)]),
+    ("UntagResource", Action::UntagResource, &[RESOURCE_ARN, required(TAG_KEYS)]),
+    ("ListTagsForResource", Action::ListTagsForResource, &[RESOURCE_ARN]),
+    ("ListMapRuns", Action::ListMapRuns, &[EXECUTION_ARN, MAX_RESULTS, NEXT_TOKEN]),
+    ("DescribeMapRun", Action::DescribeMapRun, &[MAP_RUN_ARN]),
+    ("UpdateMapRun", Action::UpdateMapRun, UPDATE_MAP_RUN),
     ("ValidateStateMachineDefinition", Action::ValidateStateMachineDefinition, VALIDATE),
     ("StartExecution", Action::StartExecution, START),
     ("StartSyncExecution", Action::StartSyncExecution, START_SYNC),
@@ -140,6 +156,27 @@ const LIST_EXECUTIONS: &[Member] = &[
 const HISTORY: &[Member] =
     &[EXECUTION_ARN, MAX_RESULTS, flag("reverseOrder"), NEXT_TOKEN, flag("includeExecutionData")];
 
+const PUBLISH: &[Member] = &[STATE_MACHINE_ARN, text("revisionId", 0, usize::MAX), DESCRIPTION];
+
+const OF_STATE_MACHINE: &[Member] = &[STATE_MACHINE_ARN, NEXT_TOKEN, MAX_RESULTS];
+
+const CREATE_ALIAS: &[Member] =
+    &[DESCRIPTION, required(member("name", Shape::AliasName { max: 80 })), required(ROUTING)];
+
+const UPDATE_ALIAS: &[Member] = &[ALIAS_ARN, DESCRIPTION, ROUTING];
+
+const UPDATE_MAP_RUN: &[Member] = &[
+    MAP_RUN_ARN,
+    whole("maxConcurrency", 0, i64::MAX),
+    member("toleratedFailurePercentage", Shape::Number { min: 0.0, max: 100.0 }),
+    whole("toleratedFailureCount", 0, i64::MAX),
+];
+
+const VERSION_ARN: Member = required(text("stateMachineVersionArn", 1, 2_000));
+const ALIAS_ARN: Member = required(text("stateMachineAliasArn", 1, 256));
+const RESOURCE_ARN: Member = required(text("resourceArn", 1, 256));
+const MAP_RUN_ARN: Member = required(text("mapRunArn", 1, 2_000));
+const DESCRIPTION: Member = secret("description", 0, 256);
 const STATE_MACHINE_ARN: Member = required(text("stateMachineArn", 1, 256));
 const EXECUTION_ARN: Member = required(text("executionArn", 1, 256));
 const ACTIVITY_ARN: Member = required(text("activityArn", 1, 256));
@@ -155,6 +192,17 @@ const NEXT_TOKEN: Member = text("nextToken", 1, 1_024);
 
 const TAGS: Member =
     member("tags", Shape::List(&Shape::Structure(&[text("key", 1, 128), text("value", 0, 256)])));
+
+const TAG_KEYS: Member = member("tagKeys", Shape::List(&Shape::Text { min: 1, max: 128, secret: false }));
+
+/// How many items there are is checked with what they say.
+const ROUTING: Member = member(
+    "routingConfiguration",
+    Shape::List(&Shape::Structure(&[
+        required(text("stateMachineVersionArn", 1, 256)),
+        required(whole("weight", 0, 100)),
+    ])),
+);
 
 const LOGGING: Member = member(
     "loggingConfiguration",

@@ -49,7 +49,7 @@ metrics! {
     THROTTLED = Metric::counter(
         "warren_executions_throttled_total",
         &[Machine, Type],
-        "Starts that were refused with ThrottlingException: too much is open or waits, or the broker takes no \
+        "Starts that were refused with ThrottlingException or ExecutionLimitExceeded: too much is open or waits, or the broker takes no \
          messages. Callers try again.",
     )
     .cloudwatch("ExecutionThrottled");
@@ -83,7 +83,7 @@ metrics! {
         "warren_open_executions",
         Unit::Count,
         &[],
-        "Standard executions that run, of the whole deployment. At limits.open_executions_max starts are throttled.",
+        "Standard executions that run, of the whole deployment. At limits.open_executions_max starts are refused.",
     )
     .counted(ByEach);
 

@@ -110,7 +110,7 @@ pub(super) struct Compiled {
     pub(super) trigger: Trigger,
     /// What tells it from others of the same trigger.
     pub(super) part: String,
-    /// The state machine's name.
+    /// The state machine's name, with a version or an alias behind a colon or not.
     pub(super) machine: String,
     pub(super) from: From,
     /// What it consumes; a schedule nothing.
@@ -145,7 +145,7 @@ pub struct Sample {
 pub struct Verdict {
     /// Whether it starts an execution.
     pub starts: bool,
-    /// The state machine's name.
+    /// The state machine's name, with a version or an alias behind a colon or not.
     pub machine: String,
     /// The execution's name; drawn anew each time if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,7 +169,7 @@ pub(super) enum Read {
     Dead(String),
 }
 
-/// The name of the state machine that a trigger starts.
+/// The name of the state machine that a trigger starts, with the version or the alias behind a colon.
 fn machine(machine: &Machine, home: &Home) -> Result<String, String> {
     let text = match machine {
         Machine::Name(name) => return Ok(name.clone()),
@@ -177,14 +177,13 @@ fn machine(machine: &Machine, home: &Home) -> Result<String, String> {
     };
     let arn = Arn::parse(text).map_err(|error| format!("/machine: {error}"))?;
     match arn.resource {
-        Resource::StateMachine { name } if home.is_home_of(&arn) => Ok(name.to_owned()),
-        Resource::StateMachine { .. } => Err(format!(
+        Resource::StateMachine { .. } | Resource::Qualified { .. } if !home.is_home_of(&arn) => Err(format!(
             "/machine: {text} is not of this deployment, whose region is {} and whose account is {}",
             home.region, home.account
         )),
-        _ => Err(format!(
-            "/machine: {text} names a version or an alias, which there are none of; leave it out"
-        )),
+        Resource::StateMachine { name } => Ok(name.to_owned()),
+        Resource::Qualified { name, qualifier } => Ok(format!("{name}:{qualifier}")),
+        other => Err(format!("/machine: {}", other.out_of_place())),
     }
 }
 

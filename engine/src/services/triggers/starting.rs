@@ -12,6 +12,7 @@ use super::caps::{Caps, Place};
 use super::compiled::Compiled;
 use crate::metrics;
 use crate::services::Core;
+use crate::services::door::Startable;
 use crate::services::executions::{StartError, StartRequest, SyncEnd};
 use crate::services::express::Leaving;
 
@@ -101,8 +102,8 @@ impl Core {
         order: &Order,
         leaving: &mut Leaving,
     ) -> Result<bool, Missed> {
-        let machine = match self.machine_to_start(&trigger.machine).await {
-            Ok(Some(machine)) => machine,
+        let Startable { machine, qualifier } = match self.machine_to_start(&trigger.machine).await {
+            Ok(Some(found)) => found,
             Ok(None) => {
                 return Err(Missed::Wrong(format!("there is no state machine '{}'", trigger.machine)));
             }
@@ -114,8 +115,8 @@ impl Core {
             let bytes = input_text.len();
             return Err(Missed::Wrong(format!("the input has {bytes} bytes, which is over the limit")));
         }
-        let request =
-            StartRequest { machine, name: order.name.clone(), input: order.input.clone(), input_text };
+        let (name, input) = (order.name.clone(), order.input.clone());
+        let request = StartRequest { machine, qualifier, name, input, input_text };
         match workflow_type {
             WorkflowType::Standard => match self.start_execution(request).await {
                 Ok(started) => {
@@ -205,7 +206,7 @@ impl Core {
 fn missed(error: StartError) -> Missed {
     let reason = error.to_string();
     match error {
-        StartError::Throttled(_) | StartError::Unavailable(_) => Missed::Away(reason),
+        StartError::Throttled(_) | StartError::Full(_) | StartError::Unavailable(_) => Missed::Away(reason),
         StartError::AlreadyExists { .. }
         | StartError::Name(_)
         | StartError::NoMachine

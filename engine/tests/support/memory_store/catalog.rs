@@ -3,23 +3,24 @@
 use asl::branch::EventRef;
 use async_trait::async_trait;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
+use engine::ports::catalog::tags::{Tag, TagOwner};
 use engine::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
-    WithEnds,
+    StartedBy, WithEnds,
 };
 use engine::ports::store::{Error, ExecutionStatus};
 
 use super::{BranchPath, MemoryStore, Record};
 
 /// The first `limit` items, and the name of the last of them if there are more.
-fn page<T>(mut items: Vec<(String, T)>, limit: u32) -> Page<T> {
+pub(super) fn page<T>(mut items: Vec<(String, T)>, limit: u32) -> Page<T> {
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next = items.last().filter(|_| more).map(|(name, _)| name.clone());
     Page { items: items.into_iter().map(|(_, item)| item).collect(), next }
 }
 
-fn after(from: Option<&str>) -> Result<u64, Error> {
+pub(super) fn after(from: Option<&str>) -> Result<u64, Error> {
     let unreadable = |_| Error::Corrupt("the place to go on from cannot be read".to_owned());
     from.map_or(Ok(0), |from| from.parse().map_err(unreadable))
 }
@@ -30,13 +31,14 @@ fn numbered<T: Clone>((made, item): (&u64, &T)) -> (String, T) {
 
 #[async_trait]
 impl Catalog for MemoryStore {
-    async fn create_machine(&self, machine: Machine) -> Result<Created<Machine>, Error> {
+    async fn create_machine(&self, machine: Machine, tags: Vec<Tag>) -> Result<Created<Machine>, Error> {
         let mut state = self.state();
         if let Some(taken) = state.machines.values().find(|taken| taken.name == machine.name) {
             return Ok(Created::Exists(taken.clone()));
         }
         state.made += 1;
         let made = state.made;
+        state.put_tags(TagOwner::Machine(machine.id), &tags);
         state.revisions.insert(machine.revision.id, machine.revision.clone());
         state.machines.insert(made, machine);
         Ok(Created::New)
@@ -52,10 +54,12 @@ impl Catalog for MemoryStore {
     }
 
     async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error> {
-        let machines = &mut self.state().machines;
-        let before = machines.len();
-        machines.retain(|_, found| found.id != machine);
-        Ok(machines.len() < before)
+        let mut state = self.state();
+        state.published.remove(&machine);
+        state.tags.remove(&TagOwner::Machine(machine));
+        let before = state.machines.len();
+        state.machines.retain(|_, found| found.id != machine);
+        Ok(state.machines.len() < before)
     }
 
     async fn machine(&self, name: &str) -> Result<Option<Machine>, Error> {
@@ -66,31 +70,41 @@ impl Catalog for MemoryStore {
         Ok(self.state().revisions.get(&id).cloned())
     }
 
+    async fn count_machines(&self) -> Result<u64, Error> {
+        Ok(self.state().machines.len() as u64)
+    }
+
     async fn machines(&self, limit: u32, from: Option<&str>) -> Result<Page<Machine>, Error> {
         let after = after(from)?;
         Ok(page(self.state().machines.range(after + 1..).map(numbered).collect(), limit))
     }
 
-    async fn create_activity(&self, activity: Activity) -> Result<Activity, Error> {
+    async fn create_activity(&self, activity: Activity, tags: Vec<Tag>) -> Result<Activity, Error> {
         let mut state = self.state();
         if let Some(there) = state.activities.values().find(|there| there.name == activity.name) {
             return Ok(there.clone());
         }
         state.made += 1;
         let made = state.made;
+        state.put_tags(TagOwner::Activity(activity.name.clone()), &tags);
         state.activities.insert(made, activity.clone());
         Ok(activity)
     }
 
     async fn delete_activity(&self, name: &str) -> Result<bool, Error> {
-        let activities = &mut self.state().activities;
-        let before = activities.len();
-        activities.retain(|_, activity| activity.name != name);
-        Ok(activities.len() < before)
+        let mut state = self.state();
+        state.tags.remove(&TagOwner::Activity(name.to_owned()));
+        let before = state.activities.len();
+        state.activities.retain(|_, activity| activity.name != name);
+        Ok(state.activities.len() < before)
     }
 
     async fn activity(&self, name: &str) -> Result<Option<Activity>, Error> {
         Ok(self.state().activities.values().find(|activity| activity.name == name).cloned())
+    }
+
+    async fn count_activities(&self) -> Result<u64, Error> {
+        Ok(self.state().activities.len() as u64)
     }
 
     async fn activities(&self, limit: u32, from: Option<&str>) -> Result<Page<Activity>, Error> {
@@ -157,7 +171,14 @@ impl Catalog for MemoryStore {
         let state = self.state();
         let all = state.executions.values().rev().map(|record| &record.execution);
         let wanted = all.filter(|found| {
-            found.machine == filter.machine
+            let by = found.qualifier.as_ref();
+            let started = match &filter.started_by {
+                StartedBy::Any => true,
+                StartedBy::Version(number) => by.is_some_and(|by| by.version == *number),
+                StartedBy::Alias(name) => by.is_some_and(|by| by.alias.as_ref() == Some(name)),
+            };
+            started
+                && found.machine == filter.machine
                 && filter.status.is_none_or(|status| status == found.status)
                 && below.is_none_or(|below| found.id < below)
         });
