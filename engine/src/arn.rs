@@ -153,6 +153,10 @@ impl<'a> Arn<'a> {
     }
 
     fn read(text: &'a str) -> Option<Self> {
+        // No name holds one, and not every database takes them all.
+        if text.chars().any(char::is_control) {
+            return None;
+        }
         let mut parts = text.splitn(6, ':');
         let mut next = || parts.next();
         let (prefix, partition, service) = (next()?, next()?, next()?);
@@ -242,6 +246,8 @@ mod tests {
             place("express:m:e"),
             place("stateMachine:m:1:2"),
             place("unknown:m"),
+            place("stateMachine:m\0"),
+            place("stateMachine:m:li\nve"),
         ];
         for text in bad {
             let error = Arn::parse(&text).unwrap_err();

@@ -8,6 +8,7 @@ use asl::history::EventKind;
 use async_trait::async_trait;
 use connectors::states::{Description, Executions, Refused, Start, StartedExecution};
 
+use crate::arn::Arn;
 use crate::messages::{Body, decode};
 use crate::ports::catalog::Execution;
 use crate::ports::store::ExecutionStatus;
@@ -42,12 +43,14 @@ fn unavailable(error: &Unavailable) -> Refused {
 
 /// What the ARN of a machine of this home names, or that of a version or an alias; other homes are refused.
 fn machine_name<'a>(core: &Core, arn: &'a str) -> Option<&'a str> {
+    Arn::parse(arn).ok()?;
     let name = arn.rsplit_once(":stateMachine:")?.1;
     (core.home.state_machine(name) == arn).then_some(name)
 }
 
 /// Machine and execution name in the ARN of a Standard execution of this home.
 fn execution_names<'a>(core: &Core, arn: &'a str) -> Option<(&'a str, &'a str)> {
+    Arn::parse(arn).ok()?;
     let (machine, name) = arn.rsplit_once(":execution:")?.1.split_once(':')?;
     (core.home.execution(machine, name) == arn).then_some((machine, name))
 }

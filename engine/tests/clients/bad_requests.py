@@ -210,7 +210,8 @@ class Values(BesideAnExecution):
 
     def test_arns_must_be_arns_and_name_something(self):
         here = "us-east-1:000000000000"
-        for arn in ("x", "arn:", f"arn:aws:states:{here}:stateMachine", f"arn:aws:sqs:{here}:q"):
+        control = f"arn:aws:states:{here}:stateMachine:a\0b"
+        for arn in ("x", "arn:", f"arn:aws:states:{here}:stateMachine", f"arn:aws:sqs:{here}:q", control, control + ":1"):
             with self.refused("InvalidArn", "Invalid Arn: "):
                 self.sfn.start_execution(stateMachineArn=arn)
         with self.refused("StateMachineDoesNotExist", "State Machine Does Not Exist: '" + machine_arn("none")):
