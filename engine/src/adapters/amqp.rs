@@ -279,6 +279,8 @@ impl Broker for Amqp {
     }
 
     async fn delete(&self, queue: &Queue) -> Result<(), Error> {
+        // The driver takes a consumer's goodbye and that of the broker for a broken protocol where they cross.
+        self.closing.done(queue).await;
         let channel = self.channel().await?;
         self.topology.forget(queue);
         let deleted = channel.queue_delete(self.names.of(queue).into(), QueueDeleteOptions::default()).await;

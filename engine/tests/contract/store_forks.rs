@@ -321,12 +321,18 @@ async fn run_fork(world: &World, width: u32) -> Duration {
 pub async fn a_fork_of_ten_thousand_costs_as_much_per_child_as_one_of_a_hundred(adapter: &dyn Adapter) {
     let world = World::with_history(adapter, PLENTY).await;
     run_fork(&world, 100).await;
-    let mut hundreds = Duration::ZERO;
-    for _ in 0..25 {
-        hundreds += run_fork(&world, 100).await;
+    let mut last = (Duration::ZERO, Duration::ZERO);
+    // A machine that is busy with something else makes a try longer, and none shorter.
+    for _ in 0..5 {
+        let mut hundreds = Duration::ZERO;
+        for _ in 0..25 {
+            hundreds += run_fork(&world, 100).await;
+        }
+        last = (run_fork(&world, 10_000).await, 4 * hundreds);
+        // As many children; a cost that grew with the fork would be a hundred times that.
+        if last.0 < last.1 * 2 {
+            return;
+        }
     }
-    let ten_thousand = run_fork(&world, 10_000).await;
-    // Four times 25 hundreds are as many children. Twice that leaves room for a busy machine; a cost that
-    // grew with the fork would be a hundred times that.
-    assert!(ten_thousand < 4 * hundreds * 2, "{ten_thousand:?} against {:?}", 4 * hundreds);
+    assert!(last.0 < last.1 * 2, "{:?} against {:?}", last.0, last.1);
 }
