@@ -2,6 +2,7 @@
 
 use super::StateId;
 use crate::data::ResultPath;
+use crate::data::template::Template;
 
 /// `Retry` and `Catch` of a Task, Parallel or Map state.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,4 +49,8 @@ pub struct Catcher {
     pub next: StateId,
     /// Where the error output goes in the state's raw input.
     pub result_path: ResultPath,
+    /// `Output`, in JSONata; absent, the error output.
+    pub output: Option<Template>,
+    /// `Assign` of the catcher.
+    pub assign: Option<Template>,
 }
