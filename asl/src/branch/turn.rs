@@ -293,7 +293,7 @@ impl<'a> Turn<'a> {
 
     /// A problem as the failure that it becomes. A failed expression has an event of its own.
     pub(super) fn told(&mut self, problem: Problem) -> BranchFailure {
-        let Problem { failure, location } = problem;
+        let Problem { failure, location, is_evaluated } = problem;
         let is_evaluation = failure.is(names::QUERY_EVALUATION_ERROR);
         let is_told = is_evaluation || failure.is(names::RUNTIME);
         let failed = match (&self.branch.visit, is_told) {
@@ -310,7 +310,7 @@ impl<'a> Turn<'a> {
         if is_evaluation {
             let state = self.state().name.to_string();
             let kind = EventKind::EvaluationFailed { failed: failed.clone(), location, state };
-            let previous = self.before_evaluation();
+            let previous = if is_evaluated { self.branch.last.clone() } else { self.before_evaluation() };
             self.record_after(previous, kind);
             self.evaluation_failed = true;
         }

@@ -75,11 +75,11 @@ fn computed_seconds(expression: &Expression, value: &Value) -> Result<i64, Probl
         Some(seconds) if seconds >= 0 => Ok(seconds),
         Some(_) => {
             let cause = format!("The Seconds field contains a negative value: {value}");
-            Err(Problem::evaluation(cause, Some(expression.field())))
+            Err(Problem::useless(cause, expression.field()))
         }
         None if value.is_number() => {
             let cause = format!("The Seconds field cannot be parsed as a long value: {value}");
-            Err(Problem::evaluation(cause, Some(expression.field())))
+            Err(Problem::useless(cause, expression.field()))
         }
         None => Err(expression.unexpected("number", value)),
     }
@@ -91,7 +91,7 @@ fn computed_timestamp(expression: &Expression, value: &Value) -> Result<Timestam
         let cause = format!(
             "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}"
         );
-        Problem::evaluation(cause, Some(expression.field()))
+        Problem::useless(cause, expression.field())
     })
 }
 

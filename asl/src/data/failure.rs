@@ -29,6 +29,8 @@ pub struct Problem {
     pub failure: Failure,
     /// The field of the JSONata expression that failed: `Output/result`.
     pub location: Option<String>,
+    /// Whether the expression itself was evaluated, and its value is of no use.
+    pub is_evaluated: bool,
 }
 
 impl Problem {
@@ -37,13 +39,19 @@ impl Problem {
         Problem {
             failure: Failure::new(names::QUERY_EVALUATION_ERROR, cause),
             location: location.map(str::to_owned),
+            is_evaluated: false,
         }
+    }
+
+    /// A value that has the right type, and is of no use all the same.
+    pub fn useless(cause: impl Into<String>, location: &str) -> Self {
+        Problem { is_evaluated: true, ..Problem::evaluation(cause, Some(location)) }
     }
 }
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        Problem { failure, location: None }
+        Problem { failure, location: None, is_evaluated: false }
     }
 }
 

@@ -13,6 +13,13 @@ pub struct ErrorHandling {
     pub catchers: Vec<Catcher>,
 }
 
+impl ErrorHandling {
+    /// Whether a catcher assigns variables.
+    pub fn assigns(&self) -> bool {
+        self.catchers.iter().any(|catcher| catcher.assign.is_some())
+    }
+}
+
 /// When and how often to try again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retrier {
