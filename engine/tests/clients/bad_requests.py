@@ -225,6 +225,7 @@ class Values(BesideAnExecution):
             self.sfn.list_map_runs(executionArn=self.beside)
         with self.refused("ValidationException", "leave out 'publish'"):
             self.sfn.create_state_machine(name="p", definition=json.dumps(WAIT), roleArn=ROLE, publish=True)
-        jsonata = {**PASS, "QueryLanguage": "JSONata"}
+        config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+        each = {"Type": "Map", "ItemProcessor": {**PASS, "ProcessorConfig": config}, "End": True}
         with self.refused("InvalidDefinition", "yet"):
-            self.create(jsonata)
+            self.create({"StartAt": "Each", "States": {"Each": each}})
