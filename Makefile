@@ -1,6 +1,7 @@
 # What one can do here. `make help` lists it.
 
 CASES ?= ../shared/aws-conformance
+SUITE ?= ../shared/jsonata-suite
 # How many times the size of a change's the tests of faults have in `make faults`.
 SCALE ?= 10
 
@@ -43,8 +44,9 @@ services-stop: ## stops the private ones
 simulate: ## one run of the simulation again (SEED=n; if it fails, step through it: warren replay); else WARREN_SEEDS (1000)
 	WARREN_SEED=$(SEED) $(TEST) --test simulation executions_end -- --nocapture
 
-conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor
+conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor; JSONata's suite (SUITE=DIR)
 	.ci/conformance "$(CASES)"
+	WARREN_JSONATA_SUITE="$(abspath $(SUITE))" cargo test --quiet -p asl --test jsonata_suite -- --nocapture
 
 bench: ## the limits of this machine and Warren beside them (BENCH="chain10-express …"), then the interpreter alone
 	cargo build --release -p engine -p benches

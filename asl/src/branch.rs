@@ -20,6 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::data::Variables;
 use crate::data::context::{ExecutionFacts, MapItem};
 use crate::data::timestamp::Timestamp;
 use crate::history::{EventKind, HistoryEvent};
@@ -61,6 +62,9 @@ pub struct Branch {
     /// reformat it before. `None` where it is compact JSON anyway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
+    /// The variables that its states see.
+    #[serde(default, skip_serializing_if = "Variables::is_empty")]
+    pub variables: Variables,
     /// The innermost iteration it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<Arc<MapItem>>,
@@ -215,6 +219,7 @@ impl Branch {
             waiting: Waiting::Enter,
             data: input,
             written,
+            variables: Variables::default(),
             item: None,
             role: Role::Plain,
             retries: Vec::new(),
@@ -349,8 +354,8 @@ impl Turn<'_> {
             StateKind::Parallel(parallel) => self.fork_parallel(parallel),
             StateKind::Map(map) => self.fork_map(map),
         };
-        if let Err(failure) = done {
-            self.fail_in_state(failure);
+        if let Err(problem) = done {
+            self.fail_in_state(problem);
         }
     }
 
@@ -367,8 +372,8 @@ impl Turn<'_> {
             | StateKind::Succeed
             | StateKind::Fail(_) => Ok(()),
         };
-        if let Err(failure) = done {
-            self.fail_in_state(failure);
+        if let Err(problem) = done {
+            self.fail_in_state(problem);
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::data::random::Random;
 use crate::data::template::Template;
 
 pub mod context;
+pub mod expression;
 pub mod failure;
 pub mod intrinsic;
 pub mod json;
@@ -20,17 +21,19 @@ pub mod path;
 pub mod random;
 pub mod template;
 pub mod timestamp;
+pub mod variables;
 
 pub use context::Context;
-pub use failure::Failure;
+pub use failure::{Failure, Problem};
+pub use variables::Variables;
 
-/// The query language of a state with the fields that it brings.
-///
-/// JSONata takes its place here as a second variant; no state type asks which language it is in.
+/// The query language of a state with the fields that it brings. No state type asks which language it is in.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DataFlow {
     /// `InputPath`, `Parameters`, `ResultSelector`, `ResultPath`, `OutputPath`.
-    JsonPath(JsonPathFlow),
+    JsonPath(Box<JsonPathFlow>),
+    /// `Arguments`, `Output`.
+    Jsonata(JsonataFlow),
 }
 
 /// The fields of the JSONPath language. The default is what an empty state does.
@@ -46,6 +49,15 @@ pub struct JsonPathFlow {
     pub result_path: ResultPath,
     /// `OutputPath`.
     pub output_path: Selection,
+}
+
+/// The fields of the JSONata language. The default is what an empty state does.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct JsonataFlow {
+    /// `Arguments` of a Task or Parallel; absent, it works on the state's input.
+    pub arguments: Option<Template>,
+    /// `Output`; absent, the result, or the state's input where there is no result.
+    pub output: Option<Template>,
 }
 
 /// `InputPath` and `OutputPath`: which part of a value goes on.
@@ -75,33 +87,51 @@ pub enum ResultPath {
 /// What the expressions of a state can see.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
-    /// `$`.
+    /// `$`; in JSONata `$states.input`.
     pub input: &'a Value,
-    /// `$$`.
+    /// `$$` and the variables; in JSONata `$states.context`.
     pub context: &'a Context<'a>,
+    /// What the state's work led to, of which only JSONata has a name.
+    pub work: Work<'a>,
+}
+
+/// What the work of a state led to.
+#[derive(Clone, Copy)]
+pub enum Work<'a> {
+    /// It has not been done, or there is none.
+    Ahead,
+    /// `$states.result`.
+    Result(&'a Value),
+    /// `$states.errorOutput`.
+    Error(&'a Value),
 }
 
 impl<'a> Scope<'a> {
-    /// The same with another `$`.
-    pub fn with_input<'b>(self, input: &'b Value) -> Scope<'b>
-    where
-        'a: 'b,
-    {
-        Scope { input, context: self.context }
+    /// Before the state's work.
+    pub fn new(input: &'a Value, context: &'a Context<'a>) -> Self {
+        Scope { input, context, work: Work::Ahead }
     }
 
-    /// The value that the root of a path names. Variables do not exist yet, so a path to one finds null.
-    pub fn document(&self, root: &Root) -> &'a Value {
+    /// After the state's work.
+    pub fn after(input: &'a Value, context: &'a Context<'a>, work: Work<'a>) -> Self {
+        Scope { input, context, work }
+    }
+
+    /// The value that the root of a path names; `None` where it is a variable that was never assigned.
+    pub fn document(&self, root: &Root) -> Option<&'a Value> {
         match root {
-            Root::Input => self.input,
-            Root::Context => self.context.value(),
-            Root::Variable(_) => &Value::Null,
+            Root::Input => Some(self.input),
+            Root::Context => Some(self.context.value()),
+            Root::Variable(name) => self.context.variables.get(name),
         }
     }
 
     /// What a path finds.
     pub fn read(&self, path: &Path) -> Result<Cow<'a, Value>, PathError> {
-        path.evaluate(self.document(path.root()))
+        match self.document(path.root()) {
+            Some(document) => path.evaluate(document),
+            None => Err(PathError::NoResults { path: path.text().to_owned() }),
+        }
     }
 
     /// What a path finds that must find something: nothing is `States.Runtime`, told as for `InputPath`.
@@ -113,53 +143,84 @@ impl<'a> Scope<'a> {
 impl DataFlow {
     /// Raw input to effective input.
     pub fn effective_input<'a>(&self, scope: Scope<'a>) -> Result<Cow<'a, Value>, Failure> {
-        let DataFlow::JsonPath(flow) = self;
-        flow.input_path.of(scope)
+        match self {
+            DataFlow::JsonPath(flow) => flow.input_path.of(scope),
+            DataFlow::Jsonata(_) => Ok(Cow::Borrowed(scope.input)),
+        }
     }
 
-    /// Effective input (in `scope`) to what the state works on.
+    /// Effective input to what the state works on.
     pub fn arguments<'a>(
         &self,
         effective: Cow<'a, Value>,
         context: &Context<'_>,
         random: &mut Random,
-    ) -> Result<Cow<'a, Value>, Failure> {
-        let DataFlow::JsonPath(flow) = self;
-        match &flow.parameters {
+    ) -> Result<Cow<'a, Value>, Problem> {
+        let template = match self {
+            DataFlow::JsonPath(flow) => &flow.parameters,
+            DataFlow::Jsonata(flow) => &flow.arguments,
+        };
+        match template {
             None => Ok(effective),
-            Some(template) => {
-                Ok(Cow::Owned(template.evaluate(Scope { input: &effective, context }, random)?))
-            }
+            Some(template) => Ok(Cow::Owned(template.evaluate(Scope::new(&effective, context), random)?)),
         }
     }
 
-    /// The work's result to what `ResultSelector` makes of it.
-    pub fn select_result(
+    /// What the expressions of `Assign` see: in JSONPath the result is `$`.
+    pub fn assign_scope<'a>(&self, raw: &'a Value, result: &'a Value, context: &'a Context<'a>) -> Scope<'a> {
+        match self {
+            DataFlow::JsonPath(_) => Scope::new(result, context),
+            DataFlow::Jsonata(_) => Scope::after(raw, context, Work::Result(result)),
+        }
+    }
+
+    /// What the expressions of a catcher's `Assign` see: in JSONPath the error output is `$`.
+    pub fn catch_scope<'a>(&self, raw: &'a Value, error: &'a Value, context: &'a Context<'a>) -> Scope<'a> {
+        match self {
+            DataFlow::JsonPath(_) => Scope::new(error, context),
+            DataFlow::Jsonata(_) => Scope::after(raw, context, Work::Error(error)),
+        }
+    }
+
+    /// Raw input and the work's result to the state's output.
+    pub fn output(
         &self,
+        raw: Value,
         result: Value,
         context: &Context<'_>,
         random: &mut Random,
-    ) -> Result<Value, Failure> {
-        let DataFlow::JsonPath(flow) = self;
-        match &flow.result_selector {
-            None => Ok(result),
-            Some(template) => template.evaluate(Scope { input: &result, context }, random),
+    ) -> Result<Value, Problem> {
+        match self {
+            DataFlow::JsonPath(flow) => {
+                let selected = match &flow.result_selector {
+                    None => result,
+                    Some(template) => template.evaluate(Scope::new(&result, context), random)?,
+                };
+                let merged = flow.result_path.merge(raw, selected)?;
+                Ok(flow.output_path.take(merged, context)?)
+            }
+            DataFlow::Jsonata(flow) => match &flow.output {
+                None => Ok(result),
+                Some(template) => {
+                    template.evaluate(Scope::after(&raw, context, Work::Result(&result)), random)
+                }
+            },
         }
     }
 
-    /// Raw input and selected result to the state's output.
-    pub fn output(&self, raw: Value, result: Value, context: &Context<'_>) -> Result<Value, Failure> {
-        let DataFlow::JsonPath(flow) = self;
-        let merged = flow.result_path.merge(raw, result)?;
-        self.output_of(merged, context)
-    }
-
-    /// `OutputPath` alone, for states without a result (Choice, Wait, Succeed).
-    pub fn output_of(&self, value: Value, context: &Context<'_>) -> Result<Value, Failure> {
-        let DataFlow::JsonPath(flow) = self;
-        match &flow.output_path {
-            Selection::Whole => Ok(value),
-            selection => Ok(selection.of(Scope { input: &value, context })?.into_owned()),
+    /// Effective input to the state's output, for states without a result (Choice, Wait, Succeed).
+    pub fn output_of(
+        &self,
+        value: Value,
+        context: &Context<'_>,
+        random: &mut Random,
+    ) -> Result<Value, Problem> {
+        match self {
+            DataFlow::JsonPath(flow) => Ok(flow.output_path.take(value, context)?),
+            DataFlow::Jsonata(flow) => match &flow.output {
+                None => Ok(value),
+                Some(template) => template.evaluate(Scope::new(&value, context), random),
+            },
         }
     }
 }
@@ -170,6 +231,13 @@ impl Selection {
             Selection::Whole => Ok(Cow::Borrowed(scope.input)),
             Selection::Nothing => Ok(Cow::Owned(Value::Object(serde_json::Map::new()))),
             Selection::At(path) => scope.require(path),
+        }
+    }
+
+    fn take(&self, value: Value, context: &Context<'_>) -> Result<Value, Failure> {
+        match self {
+            Selection::Whole => Ok(value),
+            Selection::Nothing | Selection::At(_) => Ok(self.of(Scope::new(&value, context))?.into_owned()),
         }
     }
 }

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Rules and texts are those of AWS where they are known. What is correct but cannot run here yet
-//! (JSONata, variables, Distributed Map) is checked as well, and told apart from what is wrong.
+//! (Distributed Map) is checked as well, and told apart from what is wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ mod assign;
 mod choice;
 mod diagnostic;
 mod distributed;
+mod expressions;
 mod fields;
 mod machine;
 mod map;
@@ -63,6 +64,8 @@ pub struct Checked {
     pub unsupported: Vec<Diagnostic>,
     /// Whether an expression may read `$$.Execution.Input`. Never false when one does.
     pub reads_execution_input: bool,
+    /// The variables that each state reads, by the state's name; states that read none are left out.
+    pub variable_references: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Checked {
@@ -90,10 +93,10 @@ pub fn check(text: &str, workflow: WorkflowType) -> Checked {
     let mut checker = Checker::new(workflow);
     let value = checker.parse(text);
     let program = value.as_ref().and_then(|value| checker.definition(value));
-    let Checker { report, reads_execution_input, .. } = checker;
+    let Checker { report, reads_execution_input, variable_references, .. } = checker;
     let program = program.filter(|_| report.is_clean());
     let (diagnostics, unsupported) = report.into_parts();
-    Checked { program, diagnostics, unsupported, reads_execution_input }
+    Checked { program, diagnostics, unsupported, reads_execution_input, variable_references }
 }
 
 /// Where in the text a diagnostic's location is: the value it names, or the key if the value is an
@@ -124,6 +127,9 @@ struct Checker<'a> {
     /// Labels of Distributed Maps so far.
     labels: BTreeSet<&'a str>,
     reads_execution_input: bool,
+    variable_references: BTreeMap<String, BTreeSet<String>>,
+    /// The state that is being read: its name, and its place as written.
+    state: (String, String),
 }
 
 impl<'a> Checker<'a> {
@@ -136,6 +142,8 @@ impl<'a> Checker<'a> {
             states: Vec::new(),
             labels: BTreeSet::new(),
             reads_execution_input: false,
+            variable_references: BTreeMap::new(),
+            state: (String::new(), String::new()),
         }
     }
 
@@ -175,9 +183,6 @@ impl<'a> Checker<'a> {
         self.machines.resize(outline.machines, None);
         self.states.resize(outline.states, None);
         self.machine(root, &outline.root, &Scope::root(self.workflow));
-        if self.language == QueryLanguage::Jsonata {
-            self.reads_execution_input = true;
-        }
         Some(Program {
             timeout_seconds,
             machines: std::mem::take(&mut self.machines).into_iter().collect::<Option<_>>()?,

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::branch::EventRef;
+use crate::branch::{BranchFailure, EventRef};
 use crate::data::Failure;
 use crate::data::timestamp::Timestamp;
 use crate::program::StateType;
@@ -48,6 +48,16 @@ pub enum EventKind {
         state: StateType,
         name: String,
         output: String,
+        /// The variables that it assigned, each as JSON text.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        assigned: Map<String, Value>,
+    },
+    /// A JSONata expression failed. Where the cause lacks its beginning, the state's `StateEntered` is named.
+    EvaluationFailed {
+        failed: BranchFailure,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
+        state: String,
     },
     TaskScheduled(TaskScheduled),
     TaskStarted(TaskName),
@@ -142,6 +152,22 @@ pub struct Iteration {
 }
 
 impl HistoryEvent {
+    /// The event whose id its cause names, beside its predecessor.
+    pub fn mentioned(&self) -> Option<&EventRef> {
+        match &self.kind {
+            EventKind::EvaluationFailed { failed, .. } => failed.state.as_ref().map(|state| &state.entered),
+            _ => None,
+        }
+    }
+
+    /// Completes its cause with the id of the event that it mentions.
+    pub fn complete(&mut self, id: Option<u64>) {
+        if let EventKind::EvaluationFailed { failed, .. } = &mut self.kind {
+            let failure = failed.clone().resolve(|_| id);
+            *failed = BranchFailure { failure, state: None };
+        }
+    }
+
     /// As GetExecutionHistory shows it. Without `data`, inputs, outputs and parameters are left out.
     pub fn to_json(&self, id: u64, previous_event_id: u64, data: bool) -> Value {
         let mut event = Map::new();
@@ -167,6 +193,7 @@ impl EventKind {
             EventKind::ExecutionFailed(_) => "ExecutionFailed",
             EventKind::ExecutionAborted(_) => "ExecutionAborted",
             EventKind::ExecutionTimedOut(_) => "ExecutionTimedOut",
+            EventKind::EvaluationFailed { .. } => "EvaluationFailed",
             EventKind::TaskScheduled(_) => "TaskScheduled",
             EventKind::TaskStarted(_) => "TaskStarted",
             EventKind::TaskSubmitted { .. } => "TaskSubmitted",
@@ -221,9 +248,16 @@ impl EventKind {
             EventKind::StateEntered { name, input, .. } => {
                 ("stateEnteredEventDetails", details.put("name", name).input(input))
             }
-            EventKind::StateExited { name, output, .. } => {
-                ("stateExitedEventDetails", details.put("name", name).output(output))
+            EventKind::StateExited { name, output, assigned, .. } => {
+                ("stateExitedEventDetails", details.put("name", name).output(output).assigned(assigned))
             }
+            EventKind::EvaluationFailed { failed, location, state } => (
+                "evaluationFailedEventDetails",
+                details
+                    .failure(&failed.failure)
+                    .put_some("location", location.as_deref())
+                    .put("state", state),
+            ),
             EventKind::TaskScheduled(scheduled) => {
                 ("taskScheduledEventDetails", details.scheduled(scheduled))
             }
@@ -339,6 +373,14 @@ impl Details {
 
     fn output(self, output: &str) -> Self {
         self.payload("output", "outputDetails", output)
+    }
+
+    fn assigned(self, variables: &Map<String, Value>) -> Self {
+        if !self.data || variables.is_empty() {
+            return self;
+        }
+        self.put_value("assignedVariables", Value::Object(variables.clone()))
+            .put_value("assignedVariablesDetails", json!({ "truncated": false }))
     }
 
     fn payload(self, name: &str, details: &str, text: &str) -> Self {

@@ -13,6 +13,12 @@ pub const STATE_DEPTH_MAX: usize = 64;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Longest input or output of a task, a state or an execution, in bytes of compact JSON (256 KiB).
 pub const PAYLOAD_BYTES_MAX: usize = 262_144;
+/// Longest value of a variable, in bytes of compact JSON (256 KiB).
+pub const VARIABLE_BYTES_MAX: usize = 262_144;
+/// Longest sum of the names and values of one `Assign`, in bytes of compact JSON (256 KiB).
+pub const ASSIGN_BYTES_MAX: usize = 262_144;
+/// Longest sum of all variables that a branch sees, in bytes of compact JSON (10 MiB).
+pub const VARIABLES_BYTES_MAX: usize = 10_485_760;
 /// Most history events of a Standard execution; the last one is `ExecutionFailed`.
 pub const HISTORY_EVENTS_MAX: u64 = 25_000;
 /// Longest name of a state, a state machine, an execution or an activity, in characters.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::DataFlow;
+
 mod choice;
 mod error_handling;
 mod resource;
@@ -79,6 +81,20 @@ impl Program {
             }
         }
         true
+    }
+
+    /// Whether a state is in JSONata or assigns variables: what the language has had since November 2024.
+    pub fn uses_variables_or_jsonata(&self) -> bool {
+        let assigns = |state: &State| match &state.kind {
+            StateKind::Choice(choice) => choice.rules.iter().any(|rule| rule.assign.is_some()),
+            StateKind::Task(task) => task.handling.assigns(),
+            StateKind::Parallel(parallel) => parallel.handling.assigns(),
+            StateKind::Map(map) => map.handling.assigns(),
+            StateKind::Pass(_) | StateKind::Wait(_) | StateKind::Succeed | StateKind::Fail(_) => false,
+        };
+        self.states.iter().any(|state| {
+            state.assign.is_some() || matches!(state.flow, DataFlow::Jsonata(_)) || assigns(state)
+        })
     }
 
     /// The state with this name.

@@ -181,6 +181,11 @@ impl<'a> Rehearsal<'a> {
         for row in &self.rows {
             for (id, event) in (row.first_id..).zip(&row.events) {
                 let previous = event.previous.as_ref().and_then(|event| self.event_id(event)).unwrap_or(0);
+                let mut event = event.clone();
+                if let Some(mentioned) = event.mentioned() {
+                    let mentioned = self.event_id(mentioned);
+                    event.complete(mentioned);
+                }
                 shown.push(event.to_json(id, previous, true));
             }
         }

@@ -908,30 +908,39 @@ fn what_is_wrong_with_a_distributed_map_is_told_though_it_cannot_run() {
 }
 
 #[test]
-fn jsonata_is_checked_though_it_cannot_run() {
-    let state = "JSONata yet at /States/S";
+fn jsonata_compiles_where_it_may_stand() {
     let jsonata_state = |fields: Value| pass(with(json!({"QueryLanguage": "JSONata"}), fields));
-    unsupported([
-        (jsonata_state(json!({"Output": "{% $states.input %}"})), &[state]),
-        (jsonata(pass(json!({"Output": {"a": ["{% 1 %}", "text", "x {% y"]}}))), &[state]),
-        (jsonata(wait(json!({"Seconds": "{% 1 + 1 %}"}))), &[state]),
-        (
-            jsonata(task(
-                json!({"Arguments": {"a": 1}, "TimeoutSeconds": "{% 5 %}", "Credentials": {"RoleArn": "{% $r %}"}}),
-            )),
-            &[state],
-        ),
-        (jsonata(fail(json!({"Error": "{% 'E' %}", "Cause": "text"}))), &[state]),
-        (
-            jsonata(map(
-                json!({"Items": "{% [1] %}", "ItemSelector": {"a": 1}, "MaxConcurrency": "{% 1 %}"}),
-            )),
-            &[state, "JSONata yet at /States/S/ItemProcessor/States/I"],
-        ),
-        (
-            jsonata(choice(json!({"Condition": "{% true %}", "Output": 1}))),
-            &[state, "JSONata yet at /States/T"],
-        ),
+    accepted([
+        jsonata_state(json!({"Output": "{% $states.input %}"})),
+        jsonata(pass(json!({"Output": {"a": ["{% 1 %}", "text", "x {% y", " {% y %}"]}}))),
+        jsonata(wait(json!({"Seconds": "{% 1 + 1 %}"}))),
+        jsonata(wait(json!({"Timestamp": "{% $states.input.at %}"}))),
+        jsonata(task(json!({
+            "Arguments": {"a": 1},
+            "Output": "{% $states.result.a %}",
+            "Assign": {"x": "{% $states.result %}"},
+            "TimeoutSeconds": "{% 5 %}",
+            "HeartbeatSeconds": "{% 1 %}",
+            "Credentials": {"RoleArn": "{% $r %}"},
+            "Catch": [{
+                "ErrorEquals": ["States.ALL"],
+                "Next": "S",
+                "Output": "{% $states.errorOutput.Cause %}",
+                "Assign": {"e": "{% $states.errorOutput %}"},
+            }],
+        }))),
+        jsonata(fail(json!({"Error": "{% 'E' %}", "Cause": "text"}))),
+        jsonata(map(json!({
+            "Items": "{% [1] %}",
+            "ItemSelector": {"a": "{% $states.context.Map.Item.Value %}"},
+            "MaxConcurrency": "{% 1 %}",
+            "ToleratedFailurePercentage": "{% 1 %}",
+        }))),
+        jsonata(map(json!({"Items": [1, "{% 2 %}"]}))),
+        jsonata(map(json!({"Items": {"a": 1}}))),
+        jsonata(map(json!({}))),
+        jsonata(choice(json!({"Condition": "{% true %}", "Output": 1}))),
+        jsonata(choice(json!({"Condition": false, "Assign": {"a": "{% $states.input %}"}}))),
     ]);
     let only = |field: &str, set: &str, other: &str| {
         format!(
@@ -957,24 +966,70 @@ fn jsonata_is_checked_though_it_cannot_run() {
             jsonata(choice(json!({"Condition": 1}))),
             &["Expected value of type [BOOLEAN] at /States/S/Choices[0]/Condition"],
         ),
+        (jsonata(map(json!({"Items": 1}))), &["Expected value of type [ARRAY] at /States/S/Items"]),
+        (
+            jsonata(task(json!({"Retry": [{"ErrorEquals": ["E"], "MaxAttempts": "{% 1 %}"}]}))),
+            &["Expected value of type Integer at /States/S/Retry[0]/MaxAttempts"],
+        ),
     ]);
 }
 
 #[test]
-fn variables_are_checked_though_they_cannot_run() {
-    let assign = "variables (Assign) yet at /States/S/Assign";
-    unsupported([
-        (pass(json!({"Assign": {"x": 1, "y2_z.$": "$.a"}})), &[assign]),
-        (pass(json!({"InputPath": "$x.a"})), &["variables ('$x') yet at /States/S/InputPath"]),
+fn expressions_that_aws_refuses_are_refused() {
+    let bad = |expression: &str| jsonata(pass(json!({"Output": {"a": format!("{{% {expression} %}}")}})));
+    let invalid = |what: &str| format!("JSONata expression is invalid. {what} at /States/S/Output/a");
+    let no_input = "JSONata expression must not read '$', '$$' or a field at its top level: use '$states.input' at /States/S/Output/a";
+    let unavailable = |member: &str, place: &str| {
+        format!("JSONata expression must not read '$states.{member}' in this field at /States/S/{place}")
+    };
+    refused([
+        (bad("1 +"), &[invalid("S0207: Unexpected end of expression at position 3").as_str()]),
+        (bad("$f("), &[invalid("S0203: Expected \")\" before end of expression at position 3").as_str()]),
+        (bad("$eval('1')"), &["JSONata expression must not use '$eval' at /States/S/Output/a"]),
+        (bad("$"), &[no_input]),
+        (bad("$$.a"), &[no_input]),
+        (bad("a.b"), &[no_input]),
+        (bad("$states.input.a & b"), &[no_input]),
+        (bad("$states.result"), &[unavailable("result", "Output/a").as_str()]),
+        (bad("$states.errorOutput"), &[unavailable("errorOutput", "Output/a").as_str()]),
         (
-            pass(json!({"Parameters": {"a.$": "States.Format('{}', $x)"}})),
-            &["variables ('$x') yet at /States/S/Parameters"],
-        ),
-        (
-            choice(json!({"Variable": "$x", "IsNull": true})),
-            &["variables ('$x') yet at /States/S/Choices[0]/Variable"],
+            jsonata(task(
+                json!({"Arguments": "{% $states.result.x %}", "Output": "{% $states.errorOutput %}"}),
+            )),
+            &[&unavailable("result", "Arguments"), &unavailable("errorOutput", "Output")],
         ),
     ]);
+    let whole = "{% $map($states.input.a, function($v, $i) { $v & $ & b.c[$ > 1] }) ~> $join(', ') %}";
+    accepted([
+        jsonata(pass(json!({"Output": "{% $states.input.a[b = $.c].$uppercase(d) %}"}))),
+        jsonata(pass(json!({"Output": "{% $states.input.items^(>price){name: $sum(price)} %}"}))),
+        jsonata(pass(json!({"Output": "{% ($x := 1; $x + $now()) %}"}))),
+        jsonata(pass(
+            json!({"Output": "{% $map($states.input.a, function($v, $i) { $v & $i }) ~> $join(', ') %}"}),
+        )),
+    ]);
+    assert!(standard(&jsonata(pass(json!({"Output": whole})))).program.is_none());
+}
+
+#[test]
+fn variables_are_assigned_and_read() {
+    let references = |definition: &Value| -> Vec<String> {
+        let checked = standard(definition);
+        assert!(checked.program.is_some(), "{definition}");
+        checked.variable_references.iter().map(|(state, names)| format!("{state}: {names:?}")).collect()
+    };
+    let cases: [(Value, &[&str]); 7] = [
+        (pass(json!({"Assign": {"x": 1, "y2_z.$": "$.a"}})), &[]),
+        (pass(json!({"InputPath": "$x.a"})), &[r#"S: {"x"}"#]),
+        (pass(json!({"Parameters": {"a.$": "States.Format('{}', $x, $y)"}})), &[r#"S: {"x", "y"}"#]),
+        (choice(json!({"Variable": "$x", "StringEqualsPath": "$y"})), &[r#"S: {"x", "y"}"#]),
+        (fail(json!({"CausePath": "$c"})), &[r#"S: {"c"}"#]),
+        (jsonata(pass(json!({"Output": "{% $x + $states.input.y + $max([$z := 1]) %}"}))), &[r#"S: {"x"}"#]),
+        (map(json!({"ItemsPath": "$x", "ItemSelector": {"a.$": "$y"}})), &[r#"S: {"x", "y"}"#]),
+    ];
+    for (definition, expected) in cases {
+        assert_eq!(references(&definition), expected, "{definition}");
+    }
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "Assign": {"x": 2}, "End": true}}});
     refused([
         (
@@ -1089,6 +1144,11 @@ fn whether_the_execution_input_is_read_is_known() {
         (fail(json!({"CausePath": "States.JsonToString($$.Execution.Input)"})), true),
         (choice(json!({"Not": {"Variable": "$.x", "StringEqualsPath": "$$.Execution.Input.y"}})), true),
         (wait(json!({"TimestampPath": "$$.Execution.StartTime"})), false),
+        (jsonata(pass(json!({"Output": "{% $states.input.Execution.Input %}"}))), false),
+        (jsonata(pass(json!({"Output": "{% $states.context.Execution.Id %}"}))), false),
+        (jsonata(pass(json!({"Output": "{% $states.context.Execution.Input.a %}"}))), true),
+        (jsonata(pass(json!({"Output": "{% ($c := $states.context; $c.Execution) %}"}))), true),
+        (jsonata(pass(json!({"Output": "{% $states %}"}))), true),
     ];
     for (definition, expected) in cases {
         assert_eq!(standard(&definition).reads_execution_input, expected, "{definition}");

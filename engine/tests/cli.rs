@@ -164,8 +164,10 @@ fn the_type_decides_what_is_right() {
 
 #[test]
 fn what_cannot_run_yet_is_valid_with_a_warning() {
-    let jsonata = PASS.replacen('{', "{\"QueryLanguage\": \"JSONata\", ", 1);
-    let place = Place::with(&[("m.json", &jsonata)]);
+    let distributed = r#"{"StartAt": "A", "States": {"A": {"Type": "Map", "End": true, "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "I", "States": {"I": {"Type": "Succeed"}}}}}}"#;
+    let place = Place::with(&[("m.json", distributed)]);
     check(&place, &["validate", "m.json"], 0, &["valid, but Warren cannot run", "m.json: valid, 1 warning"]);
     check(&place, &["run", "m.json"], 1, &["valid, but Warren cannot run"]);
 }

@@ -7,42 +7,59 @@ use serde_json::Value;
 
 use super::turn::Turn;
 use crate::data::path::{Path, ReferencePath};
+use crate::data::random::Random;
 use crate::data::timestamp::Timestamp;
-use crate::data::{Failure, Scope};
-use crate::program::{Choice, Comparison, Condition, Next, Operand, Order, StringPattern, TypeTest};
+use crate::data::{DataFlow, Failure, Problem, Scope};
+use crate::program::{Choice, Comparison, Condition, Next, Operand, Order, Rule, StringPattern, TypeTest};
 
 impl Turn<'_> {
     /// Tries the rules from top to bottom.
-    pub(super) fn choose(&mut self, choice: &Choice) -> Result<(), Failure> {
+    pub(super) fn choose(&mut self, choice: &Choice) -> Result<(), Problem> {
         let raw = std::mem::take(&mut self.branch.data);
         let context = self.context();
         let effective = self.effective_input(&raw, &context)?.into_owned();
-        let scope = Scope { input: &effective, context: &context };
-        let mut next = None;
+        let scope = Scope::new(&effective, &context);
         for rule in &choice.rules {
-            if holds(&rule.condition, scope)? {
-                next = Some(rule.next);
-                break;
+            if holds(&rule.condition, scope, &mut self.random)? {
+                return self.follow(rule, effective);
             }
         }
-        let Some(next) = next.or(choice.default) else {
+        let Some(next) = choice.default else {
             return Err(Failure::runtime(
                 "Failed to transition out of the state. The state does not point to a next state.",
-            ));
+            )
+            .into());
         };
-        let output = self.state().flow.output_of(effective, &context)?;
+        self.exit_with_input(effective, Next::State(next))
+    }
+
+    /// Goes where a rule leads. Its `Assign` and `Output` stand for those of the state, which are the default's.
+    fn follow(&mut self, rule: &Rule, effective: Value) -> Result<(), Problem> {
+        let context = self.context();
+        let scope = Scope::new(&effective, &context);
+        let assigned = self.assigned(rule.assign.as_ref(), scope)?;
+        let output = match (&rule.output, &self.state().flow) {
+            (Some(output), _) => output.evaluate(scope, &mut self.random)?,
+            (None, DataFlow::Jsonata(_)) => effective,
+            (None, flow @ DataFlow::JsonPath(_)) => flow.output_of(effective, &context, &mut self.random)?,
+        };
         let after = self.branch.last.clone();
-        self.exit(output, Next::State(next), after)
+        self.exit(output, assigned, Next::State(rule.next), after)
     }
 }
 
 /// Whether a condition holds. Its depth is bounded by that of the definition's JSON.
-fn holds(condition: &Condition, scope: Scope<'_>) -> Result<bool, Failure> {
+fn holds(condition: &Condition, scope: Scope<'_>, random: &mut Random) -> Result<bool, Problem> {
     match condition {
-        Condition::Not(inner) => holds(inner, scope).map(|held| !held),
+        Condition::Literal(holds) => Ok(*holds),
+        Condition::Expression(expression) => {
+            let value = expression.evaluate(scope, random)?;
+            value.as_bool().ok_or_else(|| expression.unexpected("boolean", &value))
+        }
+        Condition::Not(inner) => holds(inner, scope, random).map(|held| !held),
         Condition::And(all) => {
             for inner in all {
-                if !holds(inner, scope)? {
+                if !holds(inner, scope, random)? {
                     return Ok(false);
                 }
             }
@@ -50,7 +67,7 @@ fn holds(condition: &Condition, scope: Scope<'_>) -> Result<bool, Failure> {
         }
         Condition::Or(any) => {
             for inner in any {
-                if holds(inner, scope)? {
+                if holds(inner, scope, random)? {
                     return Ok(true);
                 }
             }
@@ -61,7 +78,7 @@ fn holds(condition: &Condition, scope: Scope<'_>) -> Result<bool, Failure> {
         }
         Condition::Test { variable, comparison } => {
             let value = read(variable, scope)?;
-            compare(&value, comparison, scope)
+            Ok(compare(&value, comparison, scope)?)
         }
     }
 }

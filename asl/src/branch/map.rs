@@ -1,5 +1,6 @@
 //! `Map` in inline mode: an iteration for each item.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Number, Value, json};
@@ -7,14 +8,17 @@ use serde_json::{Number, Value, json};
 use super::turn::Turn;
 use super::{Branch, EventRef, Role};
 use crate::data::context::MapItem;
-use crate::data::{Failure, Scope, shown};
+use crate::data::expression::Expression;
+use crate::data::random::Random;
+use crate::data::template::Template;
+use crate::data::{DataFlow, Failure, Problem, Scope, shown};
 use crate::history::{EventKind, Iteration};
 use crate::limits::FORK_BYTES_MAX;
 use crate::program::{Items, Map, Next, Quantity, ToleratedFailure};
 
 impl Turn<'_> {
     /// One attempt: an iteration for each item, a window of them at a time.
-    pub(super) fn fork_map(&mut self, map: &Map) -> Result<(), Failure> {
+    pub(super) fn fork_map(&mut self, map: &Map) -> Result<(), Problem> {
         let raw = std::mem::take(&mut self.branch.data);
         let prepared = self.prepare(map, &raw);
         self.branch.data = raw;
@@ -34,7 +38,7 @@ impl Turn<'_> {
         outputs: Vec<Value>,
         last: EventRef,
         next: Next,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Problem> {
         self.leave_fork(outputs, last, EventKind::MapStateSucceeded, next)
     }
 
@@ -65,14 +69,21 @@ impl Turn<'_> {
         children
     }
 
-    fn prepare(&mut self, map: &Map, raw: &Value) -> Result<Prepared, Failure> {
+    fn prepare(&mut self, map: &Map, raw: &Value) -> Result<Prepared, Problem> {
         let context = self.context();
         let limits = self.run.limits;
-        let effective = self.state().flow.effective_input(Scope { input: raw, context: &context })?;
-        let scope = Scope { input: &effective, context: &context };
-        let concurrency = integer(map.max_concurrency.as_ref(), "MaxConcurrencyPath", scope)?;
-        check_tolerated_failure(&map.tolerated_failure, scope)?;
-        let mut items = items(map, scope)?;
+        let effective = self.state().flow.effective_input(Scope::new(raw, &context))?;
+        let scope = Scope::new(&effective, &context);
+        let flow = &self.state().flow;
+        let random = &mut self.random;
+        let concurrency = integer(map.max_concurrency.as_ref(), "MaxConcurrencyPath", scope, random)?;
+        check_tolerated_failure(&map.tolerated_failure, scope, random)?;
+        let values = match (&map.items, flow) {
+            (Items::Template(template), _) => computed_items(template, scope, random)?,
+            (Items::Input, DataFlow::Jsonata(_)) => input_items(&effective)?,
+            (Items::Input | Items::Path(_), _) => items(&map.items, scope)?.into_owned(),
+        };
+        let mut items = numbered(values);
         // Each iteration records an event, so those beyond the limit of the history never begin.
         let length = u32::try_from(items.len()).unwrap_or(u32::MAX);
         items.truncate(usize::try_from(limits.history_events_max).unwrap_or(usize::MAX));
@@ -89,7 +100,8 @@ impl Turn<'_> {
         map: &Map,
         items: Vec<MapItem>,
         effective: &Value,
-    ) -> Result<Vec<(Arc<MapItem>, Value)>, Failure> {
+    ) -> Result<Vec<(Arc<MapItem>, Value)>, Problem> {
+        let variables_bytes = self.branch.variables.bytes();
         let mut context = self.context();
         let mut inputs = Vec::with_capacity(items.len());
         let mut bytes = 0;
@@ -98,14 +110,14 @@ impl Turn<'_> {
             let input = match (&map.item_selector, &item.key) {
                 (Some(selector), _) => {
                     context.set_item(item.clone());
-                    selector.evaluate(Scope { input: effective, context: &context }, &mut self.random)?
+                    selector.evaluate(Scope::new(effective, &context), &mut self.random)?
                 }
                 (None, None) => item.value.clone(),
                 (None, Some(key)) => json!({ "Key": key, "Value": item.value }),
             };
-            bytes += self.bounded(&input, &self.state().name)?.len();
+            bytes += self.bounded(&input, &self.state().name)?.len() + variables_bytes;
             if bytes > FORK_BYTES_MAX {
-                return Err(Failure::data_limit_exceeded(&self.state().name));
+                return Err(Failure::data_limit_exceeded(&self.state().name).into());
             }
             inputs.push((item, input));
         }
@@ -120,38 +132,67 @@ struct Prepared {
     window: u32,
 }
 
-/// The items, read through `ItemsPath`.
-fn items(map: &Map, scope: Scope<'_>) -> Result<Vec<MapItem>, Failure> {
-    let (value, text) = match &map.items {
-        Items::Input => (std::borrow::Cow::Borrowed(scope.input), "$"),
-        Items::Path(path) => {
-            let found = scope.require(path.path())?;
-            (found, path.text())
-        }
+/// The array or object to iterate over, read through `ItemsPath`.
+fn items<'a>(items: &Items, scope: Scope<'a>) -> Result<Cow<'a, Value>, Failure> {
+    let (value, text) = match items {
+        Items::Path(path) => (scope.require(path.path())?, path.text()),
+        Items::Input | Items::Template(_) => (Cow::Borrowed(scope.input), "$"),
     };
-    let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-    match value.into_owned() {
-        Value::Array(values) => Ok(values
-            .into_iter()
-            .enumerate()
-            .map(|(index, value)| MapItem { index: number(index), key: None, value })
-            .collect()),
-        Value::Object(members) => Ok(members
-            .into_iter()
-            .enumerate()
-            .map(|(index, (key, value))| MapItem { index: number(index), key: Some(key), value })
-            .collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            Err(Failure::runtime(format!("Reference path \"{text}\" must point to array.")))
+    if value.is_array() || value.is_object() {
+        return Ok(value);
+    }
+    Err(Failure::runtime(format!("Reference path \"{text}\" must point to array.")))
+}
+
+/// `Items` in JSONata. A literal object is iterated; an expression must make an array, as recorded on AWS.
+fn computed_items(template: &Template, scope: Scope<'_>, random: &mut Random) -> Result<Value, Problem> {
+    let value = template.evaluate(scope, random)?;
+    match template {
+        Template::Expression(expression) if !value.is_array() => Err(expression.unexpected("array", &value)),
+        Template::Expression(_) | Template::Literal(_) | Template::Object(_) | Template::Array(_) => {
+            Ok(value)
         }
     }
 }
 
-fn integer(quantity: Option<&Quantity<u32>>, field: &str, scope: Scope<'_>) -> Result<Option<u32>, Failure> {
+/// The input of a Map without `Items` in JSONata.
+fn input_items(input: &Value) -> Result<Value, Problem> {
+    if input.is_array() {
+        return Ok(input.clone());
+    }
+    Err(Problem::evaluation(format!("Map state input must be an array but was: {input}"), None))
+}
+
+/// The elements or members to iterate over.
+fn numbered(values: Value) -> Vec<MapItem> {
+    let item = |(index, (key, value)): (usize, (Option<String>, Value))| MapItem {
+        index: u32::try_from(index).unwrap_or(u32::MAX),
+        key,
+        value,
+    };
+    match values {
+        Value::Array(values) => values.into_iter().map(|value| (None, value)).enumerate().map(item).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(key, value)| (Some(key), value)).enumerate().map(item).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
+fn integer(
+    quantity: Option<&Quantity<u32>>,
+    field: &str,
+    scope: Scope<'_>,
+    random: &mut Random,
+) -> Result<Option<u32>, Problem> {
+    let name = field.trim_end_matches("Path");
     let path = match quantity {
         None => return Ok(None),
         Some(Quantity::Literal(number)) => return Ok(Some(*number)),
         Some(Quantity::Path(path)) => path,
+        Some(Quantity::Expression(expression)) => {
+            return computed_integer(expression, name, scope, random).map(Some);
+        }
     };
     let value = scope.require(path.path())?;
     let Some(number) = value.as_i64() else {
@@ -159,19 +200,41 @@ fn integer(quantity: Option<&Quantity<u32>>, field: &str, scope: Scope<'_>) -> R
             "The {field} field refers to value \"{}\" which is not a valid integer: {}",
             shown(&value),
             path.text()
-        )));
+        ))
+        .into());
     };
-    let name = field.trim_end_matches("Path");
-    u32::try_from(number).map(Some).map_err(|_| Failure::runtime(format!("{name} cannot be negative.")))
+    u32::try_from(number)
+        .map(Some)
+        .map_err(|_| Failure::runtime(format!("{name} cannot be negative.")).into())
+}
+
+fn computed_integer(
+    expression: &Expression,
+    name: &str,
+    scope: Scope<'_>,
+    random: &mut Random,
+) -> Result<u32, Problem> {
+    let value = expression.evaluate(scope, random)?;
+    let Some(number) = value.as_i64() else { return Err(expression.unexpected("number", &value)) };
+    u32::try_from(number)
+        .map_err(|_| Problem::evaluation(format!("{name} cannot be negative."), Some(expression.field())))
 }
 
 /// `ToleratedFailure…` must make sense; an inline Map tolerates none, as AWS applies them to Distributed
 /// Maps alone.
-fn check_tolerated_failure(tolerated: &ToleratedFailure, scope: Scope<'_>) -> Result<(), Failure> {
-    integer(tolerated.count.as_ref(), "ToleratedFailureCountPath", scope)?;
+fn check_tolerated_failure(
+    tolerated: &ToleratedFailure,
+    scope: Scope<'_>,
+    random: &mut Random,
+) -> Result<(), Problem> {
+    integer(tolerated.count.as_ref(), "ToleratedFailureCountPath", scope, random)?;
     let percentage = match &tolerated.percentage {
         None => return Ok(()),
         Some(Quantity::Literal(number)) => number.as_f64(),
+        Some(Quantity::Expression(expression)) => {
+            let value = expression.evaluate(scope, random)?;
+            Some(value.as_f64().ok_or_else(|| expression.unexpected("number", &value))?)
+        }
         Some(Quantity::Path(path)) => {
             let value = scope.require(path.path())?;
             let number = value.as_number().and_then(Number::as_f64);
@@ -186,6 +249,8 @@ fn check_tolerated_failure(tolerated: &ToleratedFailure, scope: Scope<'_>) -> Re
     };
     match percentage {
         Some(percentage) if (0.0..=100.0).contains(&percentage) => Ok(()),
-        Some(_) | None => Err(Failure::runtime("ToleratedFailurePercentage must be between 0 and 100.")),
+        Some(_) | None => {
+            Err(Failure::runtime("ToleratedFailurePercentage must be between 0 and 100.").into())
+        }
     }
 }

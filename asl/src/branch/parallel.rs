@@ -4,22 +4,22 @@ use serde_json::Value;
 
 use super::turn::Turn;
 use super::{Aborted, Branch, BranchFailure, Effect, EventRef, Fork, Role, Waiting};
-use crate::data::Failure;
+use crate::data::{Failure, Problem};
 use crate::history::{EventKind, Iteration};
 use crate::limits::FORK_BYTES_MAX;
 use crate::program::{MachineId, Next, Parallel, StateType};
 
 impl Turn<'_> {
     /// One attempt: a child for each branch, all at once.
-    pub(super) fn fork_parallel(&mut self, parallel: &Parallel) -> Result<(), Failure> {
+    pub(super) fn fork_parallel(&mut self, parallel: &Parallel) -> Result<(), Problem> {
         let raw = std::mem::take(&mut self.branch.data);
         let arguments = self.parallel_arguments(&raw);
         self.branch.data = raw;
         let arguments = arguments?;
-        let bytes =
-            self.bounded(&arguments, &self.state().name)?.len().saturating_mul(parallel.branches.len());
+        let each = self.bounded(&arguments, &self.state().name)?.len() + self.branch.variables.bytes();
+        let bytes = each.saturating_mul(parallel.branches.len());
         if bytes > FORK_BYTES_MAX {
-            return Err(Failure::data_limit_exceeded(&self.state().name));
+            return Err(Failure::data_limit_exceeded(&self.state().name).into());
         }
         let started = self.record(EventKind::ParallelStateStarted);
         let children = parallel
@@ -32,7 +32,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn parallel_arguments(&mut self, raw: &Value) -> Result<Value, Failure> {
+    fn parallel_arguments(&mut self, raw: &Value) -> Result<Value, Problem> {
         let context = self.context();
         let effective = self.effective_input(raw, &context)?;
         Ok(self.state().flow.arguments(effective, &context, &mut self.random)?.into_owned())
@@ -46,6 +46,7 @@ impl Turn<'_> {
             waiting: Waiting::Enter,
             data,
             written: None,
+            variables: self.branch.variables.clone(),
             item: self.branch.item.clone(),
             role,
             retries: Vec::new(),
@@ -66,7 +67,7 @@ impl Turn<'_> {
         outputs: Vec<Value>,
         last: EventRef,
         next: Next,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Problem> {
         self.leave_fork(outputs, last, EventKind::ParallelStateSucceeded, next)
     }
 
@@ -77,17 +78,13 @@ impl Turn<'_> {
         last: EventRef,
         succeeded: EventKind,
         next: Next,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Problem> {
         // From here on nothing is forked: a failure is one of the state itself.
         self.branch.waiting = Waiting::Enter;
         let result = Value::Array(outputs);
         let raw = self.take_raw_input();
-        let context = self.context();
-        let flow = &self.state().flow;
         self.record_after(Some(last.clone()), succeeded);
-        let selected = flow.select_result(result, &context, &mut self.random)?;
-        let output = flow.output(raw, selected, &context)?;
-        self.exit(output, next, Some(last))
+        self.exit_with_result(raw, result, next, Some(last))
     }
 
     /// A child has failed: says which others were aborted, then Retry and Catch decide.

@@ -1,12 +1,12 @@
 //! `Pass` and `Succeed`.
 
 use super::turn::Turn;
-use crate::data::Failure;
+use crate::data::Problem;
 use crate::program::{Next, Pass};
 
 impl Turn<'_> {
     /// `Pass`: its `Result`, or its input through `Parameters`.
-    pub(super) fn pass(&mut self, pass: &Pass) -> Result<(), Failure> {
+    pub(super) fn pass(&mut self, pass: &Pass) -> Result<(), Problem> {
         let raw = std::mem::take(&mut self.branch.data);
         let context = self.context();
         let flow = &self.state().flow;
@@ -15,18 +15,15 @@ impl Turn<'_> {
             Some(result) => result.clone(),
             None => flow.arguments(effective, &context, &mut self.random)?.into_owned(),
         };
-        let output = flow.output(raw, result, &context)?;
         let after = self.branch.last.clone();
-        self.exit(output, pass.next, after)
+        self.exit_with_result(raw, result, pass.next, after)
     }
 
     /// `Succeed`: ends the machine with its input.
-    pub(super) fn succeed(&mut self) -> Result<(), Failure> {
+    pub(super) fn succeed(&mut self) -> Result<(), Problem> {
         let raw = std::mem::take(&mut self.branch.data);
         let context = self.context();
         let effective = self.effective_input(&raw, &context)?.into_owned();
-        let output = self.state().flow.output_of(effective, &context)?;
-        let after = self.branch.last.clone();
-        self.exit(output, Next::End, after)
+        self.exit_with_input(effective, Next::End)
     }
 }

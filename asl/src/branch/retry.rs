@@ -2,8 +2,8 @@
 
 use super::turn::Turn;
 use super::{BranchFailure, Effect, Waiting};
-use crate::data::Failure;
 use crate::data::failure::names;
+use crate::data::{DataFlow, Failure, Problem};
 use crate::history::EventKind;
 use crate::program::{Catcher, ErrorHandling, Jitter, Next, Retrier, StateKind};
 
@@ -29,8 +29,9 @@ impl<'a> Turn<'a> {
         let Some(catcher) = handling.and_then(|handling| catcher(handling, error)) else {
             return self.end_failed(failed);
         };
-        if let Err(failure) = self.catch(catcher, &failed.failure) {
-            self.end_failed(BranchFailure { failure, state: None });
+        if let Err(problem) = self.catch(catcher, failed) {
+            let failed = self.told(problem);
+            self.end_failed(failed);
         }
     }
 
@@ -68,22 +69,33 @@ impl<'a> Turn<'a> {
     /// A Parallel or Map that is not tried again says that it failed; a Task has said so before.
     fn record_fork_failed(&mut self) {
         match (&self.state().kind, &self.branch.waiting) {
-            (StateKind::Parallel(_), Waiting::Branches { .. }) => {
+            (StateKind::Parallel(_), waiting) if self.fork_has_failed(waiting) => {
                 self.record(EventKind::ParallelStateFailed);
             }
-            (StateKind::Map(_), Waiting::Branches { .. }) => {
+            (StateKind::Map(_), waiting) if self.fork_has_failed(waiting) => {
                 self.record(EventKind::MapStateFailed);
             }
             (_, _) => {}
         }
     }
 
-    /// Merges the error output into the raw input and goes on with the catcher's state.
-    fn catch(&mut self, catcher: &Catcher, failure: &Failure) -> Result<(), Failure> {
+    /// Makes the output that the catcher wants and goes on with its state.
+    fn catch(&mut self, catcher: &Catcher, failed: BranchFailure) -> Result<(), Problem> {
+        // The cause may name an event of this branch, whose id is certain in the root only.
+        let entered_id = self.branch.visit.as_ref().map(|visit| visit.entered_id);
+        let error = failed.resolve(|_| entered_id).error_output();
         let raw = std::mem::take(&mut self.branch.data);
-        let output = catcher.result_path.merge(raw, failure.error_output())?;
+        let context = self.context();
+        let flow = &self.state().flow;
+        let scope = flow.catch_scope(&raw, &error, &context);
+        let assigned = self.assigned(catcher.assign.as_ref(), scope)?;
+        let output = match (&catcher.output, flow) {
+            (Some(output), _) => output.evaluate(scope, &mut self.random)?,
+            (None, DataFlow::Jsonata(_)) => error,
+            (None, DataFlow::JsonPath(_)) => catcher.result_path.merge(raw, error)?,
+        };
         let after = self.branch.last.clone();
-        self.exit(output, Next::State(catcher.next), after)
+        self.exit(output, assigned, Next::State(catcher.next), after)
     }
 }
 

@@ -7,17 +7,18 @@ use super::{
     Answer, BranchFailure, Effect, EventRef, Source, Stage, StaleEvent, TaskAttempt, TaskRequest, Waiting,
 };
 use crate::data::failure::names;
+use crate::data::random::Random;
 use crate::data::timestamp::Timestamp;
-use crate::data::{Context, Failure, Scope};
+use crate::data::{Context, Failure, Problem, Scope};
 use crate::history::{EventKind, TaskName, TaskScheduled};
 use crate::limits::TIMEOUT_SECONDS_MAX;
 use crate::program::{Pattern, Quantity, Resource, ServiceResource, StateKind, Task};
 
 impl<'a> Turn<'a> {
     /// One attempt: makes the parameters and sends the task out.
-    pub(super) fn schedule_task(&mut self, task: &Task) -> Result<(), Failure> {
+    pub(super) fn schedule_task(&mut self, task: &Task) -> Result<(), Problem> {
         if let (Resource::Activity { arn }, true) = (&task.resource, self.tick.activity_missing) {
-            return Err(Failure::runtime(format!("The activity {arn} does not exist.")));
+            return Err(Failure::runtime(format!("The activity {arn} does not exist.")).into());
         }
         let mut context = self.context();
         if has_token(&task.resource) {
@@ -38,12 +39,13 @@ impl<'a> Turn<'a> {
         task: &Task,
         raw: &Value,
         context: &Context<'_>,
-    ) -> Result<(TaskRequest, Option<String>), Failure> {
+    ) -> Result<(TaskRequest, Option<String>), Problem> {
         let flow = &self.state().flow;
-        let effective = flow.effective_input(Scope { input: raw, context })?;
-        let scope = Scope { input: &effective, context };
-        let timeout_seconds = seconds(task.timeout.as_ref(), "TimeoutSecondsPath", scope)?;
-        let heartbeat_seconds = seconds(task.heartbeat.as_ref(), "HeartbeatSecondsPath", scope)?;
+        let effective = flow.effective_input(Scope::new(raw, context))?;
+        let scope = Scope::new(&effective, context);
+        let timeout_seconds = seconds(task.timeout.as_ref(), "TimeoutSecondsPath", scope, &mut self.random)?;
+        let heartbeat_seconds =
+            seconds(task.heartbeat.as_ref(), "HeartbeatSecondsPath", scope, &mut self.random)?;
         let credentials = match &task.credentials {
             None => None,
             Some(template) => template.evaluate(scope, &mut self.random)?.get("RoleArn").cloned(),
@@ -261,19 +263,15 @@ impl<'a> Turn<'a> {
             Resource::Function { .. } => EventKind::LambdaFunctionSucceeded { output: text },
             Resource::Service(service) => EventKind::TaskSucceeded { task: task_name(service), output: text },
         });
-        if let Err(failure) = self.leave_task(output, last) {
-            self.fail_in_state(failure);
+        if let Err(problem) = self.leave_task(output, last) {
+            self.fail_in_state(problem);
         }
     }
 
-    fn leave_task(&mut self, result: Value, after: EventRef) -> Result<(), Failure> {
+    fn leave_task(&mut self, result: Value, after: EventRef) -> Result<(), Problem> {
         let StateKind::Task(task) = &self.state().kind else { return Ok(()) };
         let raw = self.take_raw_input();
-        let context = self.context();
-        let flow = &self.state().flow;
-        let selected = flow.select_result(result, &context, &mut self.random)?;
-        let output = flow.output(raw, selected, &context)?;
-        self.exit(output, task.next, Some(after))
+        self.exit_with_result(raw, result, task.next, Some(after))
     }
 
     fn task_failed(&mut self, failure: Failure) {
@@ -330,19 +328,40 @@ fn limit_name(resource: &Resource, state: &str) -> String {
     }
 }
 
-fn seconds(quantity: Option<&Quantity<u32>>, field: &str, scope: Scope<'_>) -> Result<Option<u32>, Failure> {
+fn seconds(
+    quantity: Option<&Quantity<u32>>,
+    field: &str,
+    scope: Scope<'_>,
+    random: &mut Random,
+) -> Result<Option<u32>, Problem> {
     let path = match quantity {
         None => return Ok(None),
         Some(Quantity::Literal(seconds)) => return Ok(Some(*seconds)),
         Some(Quantity::Path(path)) => path,
+        Some(Quantity::Expression(expression)) => {
+            let value = expression.evaluate(scope, random)?;
+            if !value.is_number() {
+                return Err(expression.unexpected("number", &value));
+            }
+            return positive(&value).map(Some).ok_or_else(|| {
+                let name = expression.field();
+                Problem::evaluation(
+                    format!("The {name} field must be a positive integer: {value}"),
+                    Some(name),
+                )
+            });
+        }
     };
     let value = scope.require(path.path())?;
-    let seconds =
-        value.as_u64().filter(|seconds| *seconds > 0).and_then(|seconds| u32::try_from(seconds).ok());
-    seconds.map(Some).ok_or_else(|| {
+    positive(&value).map(Some).ok_or_else(|| {
         Failure::runtime(format!(
             "The {field} parameter does not reference a positive integer: {} == {value}",
             path.text()
         ))
+        .into()
     })
+}
+
+fn positive(value: &Value) -> Option<u32> {
+    value.as_u64().filter(|seconds| *seconds > 0).and_then(|seconds| u32::try_from(seconds).ok())
 }

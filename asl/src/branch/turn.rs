@@ -11,7 +11,9 @@ use super::{
 };
 use crate::data::failure::names;
 use crate::data::random::Random;
-use crate::data::{Context, Failure, Scope};
+use crate::data::template::Template;
+use crate::data::variables::Assigned;
+use crate::data::{Context, Failure, Problem, Scope};
 use crate::history::{EventKind, HistoryEvent, Iteration};
 use crate::limits::{FUSED_BYTES_MAX, JSON_DEPTH_MAX};
 use crate::program::{Next, State, StateType};
@@ -26,12 +28,23 @@ pub(super) struct Turn<'a> {
     effects: Vec<Effect>,
     /// Of the inputs and outputs in `history`.
     recorded_bytes: usize,
+    /// Whether an expression of the state has failed in this call.
+    evaluation_failed: bool,
 }
 
 impl<'a> Turn<'a> {
     pub(super) fn new(branch: &'a mut Branch, run: &'a Run<'a>, tick: &'a Tick) -> Self {
         let random = Random::from_seed(tick.seed);
-        Turn { branch, run, tick, random, history: Vec::new(), effects: Vec::new(), recorded_bytes: 0 }
+        Turn {
+            branch,
+            run,
+            tick,
+            random,
+            history: Vec::new(),
+            effects: Vec::new(),
+            recorded_bytes: 0,
+            evaluation_failed: false,
+        }
     }
 
     /// Closes the call: the branch has made one more transition.
@@ -99,6 +112,7 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn record_entered(&mut self) {
+        self.evaluation_failed = false;
         let state = self.state();
         let input = self.branch.written.take().unwrap_or_else(|| self.branch.data.to_string());
         self.recorded_bytes += input.len();
@@ -118,6 +132,8 @@ impl<'a> Turn<'a> {
         let entered_at = self.branch.visit.as_ref().map_or(self.tick.now, |visit| visit.entered_at);
         let mut context = Context::new(self.run.execution, &state.name, entered_at);
         context.item = self.branch.item.clone();
+        context.variables = self.branch.variables.clone();
+        context.now = self.tick.now;
         if matches!(state.state_type(), StateType::Task | StateType::Parallel | StateType::Map) {
             let count = self.branch.retries.iter().fold(0_u32, |sum, used| sum.saturating_add(*used));
             context.retry_count = Some(count);
@@ -131,7 +147,7 @@ impl<'a> Turn<'a> {
         raw: &'b Value,
         context: &'b Context<'b>,
     ) -> Result<Cow<'b, Value>, Failure> {
-        self.state().flow.effective_input(Scope { input: raw, context })
+        self.state().flow.effective_input(Scope::new(raw, context))
     }
 
     /// The raw input, left in place where another attempt or a catcher may still need it.
@@ -144,8 +160,51 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// What an `Assign` makes; visible only once the state is left.
+    pub(super) fn assigned(
+        &mut self,
+        assign: Option<&Template>,
+        scope: Scope<'_>,
+    ) -> Result<Assigned, Problem> {
+        let Some(assign) = assign else { return Ok(Assigned::default()) };
+        let made = assign.evaluate(scope, &mut self.random)?;
+        Ok(self.branch.variables.assigned(made, &self.state().name)?)
+    }
+
+    /// Leaves the state whose work has this result; `after` is the predecessor of its last event.
+    pub(super) fn exit_with_result(
+        &mut self,
+        raw: Value,
+        result: Value,
+        next: Next,
+        after: Option<EventRef>,
+    ) -> Result<(), Problem> {
+        let context = self.context();
+        let state = self.state();
+        let scope = state.flow.assign_scope(&raw, &result, &context);
+        let assigned = self.assigned(state.assign.as_ref(), scope)?;
+        let output = state.flow.output(raw, result, &context, &mut self.random)?;
+        self.exit(output, assigned, next, after)
+    }
+
+    /// Leaves a state that has no result: what goes on is its effective input.
+    pub(super) fn exit_with_input(&mut self, effective: Value, next: Next) -> Result<(), Problem> {
+        let context = self.context();
+        let state = self.state();
+        let assigned = self.assigned(state.assign.as_ref(), Scope::new(&effective, &context))?;
+        let output = state.flow.output_of(effective, &context, &mut self.random)?;
+        let after = self.branch.last.clone();
+        self.exit(output, assigned, next, after)
+    }
+
     /// Leaves the state with this output, whose predecessor is `after`.
-    pub(super) fn exit(&mut self, output: Value, next: Next, after: Option<EventRef>) -> Result<(), Failure> {
+    pub(super) fn exit(
+        &mut self,
+        output: Value,
+        assigned: Assigned,
+        next: Next,
+        after: Option<EventRef>,
+    ) -> Result<(), Problem> {
         let state = self.state();
         let text = self.bounded(&output, &state.name)?;
         self.recorded_bytes += text.len();
@@ -155,8 +214,10 @@ impl<'a> Turn<'a> {
                 state: state.state_type(),
                 name: state.name.to_string(),
                 output: text.clone(),
+                assigned: assigned.texts,
             },
         );
+        self.branch.variables.apply(assigned.values);
         self.leave(output, text, next);
         Ok(())
     }
@@ -225,8 +286,17 @@ impl<'a> Turn<'a> {
     }
 
     /// Processing the state failed: the cause says where, then Retry and Catch decide.
-    pub(super) fn fail_in_state(&mut self, failure: Failure) {
-        let failure = match (&self.branch.visit, failure.is(names::RUNTIME)) {
+    pub(super) fn fail_in_state(&mut self, problem: Problem) {
+        let failed = self.told(problem);
+        self.handle(failed);
+    }
+
+    /// A problem as the failure that it becomes. A failed expression has an event of its own.
+    pub(super) fn told(&mut self, problem: Problem) -> BranchFailure {
+        let Problem { failure, location, is_evaluated } = problem;
+        let is_evaluation = failure.is(names::QUERY_EVALUATION_ERROR);
+        let is_told = is_evaluation || failure.is(names::RUNTIME);
+        let failed = match (&self.branch.visit, is_told) {
             (Some(visit), true) if self.run.path.is_root() => BranchFailure {
                 failure: in_state(&self.state().name, visit.entered_id, failure),
                 state: None,
@@ -237,7 +307,32 @@ impl<'a> Turn<'a> {
             },
             (_, _) => BranchFailure { failure, state: None },
         };
-        self.handle(failure);
+        if is_evaluation {
+            let state = self.state().name.to_string();
+            let kind = EventKind::EvaluationFailed { failed: failed.clone(), location, state };
+            let previous = if is_evaluated { self.branch.last.clone() } else { self.before_evaluation() };
+            self.record_after(previous, kind);
+            self.evaluation_failed = true;
+        }
+        failed
+    }
+
+    /// What an `EvaluationFailed` follows. Where the state was entered just now, AWS names the event before
+    /// that.
+    fn before_evaluation(&self) -> Option<EventRef> {
+        match self.history.last() {
+            Some(HistoryEvent { previous, kind: EventKind::StateEntered { .. }, .. }) => previous.clone(),
+            Some(_) | None => self.branch.last.clone(),
+        }
+    }
+
+    /// Whether a `Parallel` or `Map` has failed as one: a child has, or an expression before there were any.
+    pub(super) fn fork_has_failed(&self, waiting: &Waiting) -> bool {
+        let has_succeeded = |event: &HistoryEvent| {
+            matches!(event.kind, EventKind::ParallelStateSucceeded | EventKind::MapStateSucceeded)
+        };
+        let forked = matches!(waiting, Waiting::Branches { .. });
+        forked || self.evaluation_failed && !self.history.iter().any(has_succeeded)
     }
 }
 

@@ -4,19 +4,20 @@ use serde_json::Value;
 
 use super::turn::Turn;
 use super::{Effect, Waiting};
+use crate::data::expression::Expression;
 use crate::data::path::ReferencePath;
 use crate::data::timestamp::Timestamp;
-use crate::data::{Failure, Scope, shown};
+use crate::data::{Failure, Problem, Scope, shown};
 use crate::limits::WAIT_SECONDS_MAX;
 use crate::program::{Next, StateKind, Until, Wait};
 
 impl Turn<'_> {
     /// Enters the state: sets the timer, or goes on at once when the time has passed.
-    pub(super) fn wait(&mut self, wait: &Wait) -> Result<(), Failure> {
+    pub(super) fn wait(&mut self, wait: &Wait) -> Result<(), Problem> {
         let until = self.wait_until(wait)?;
         let ahead = until.milliseconds().saturating_sub(self.tick.now.milliseconds());
         if ahead / 1000 > WAIT_SECONDS_MAX {
-            return Err(Failure::runtime("Wait state delay is too long."));
+            return Err(Failure::runtime("Wait state delay is too long.").into());
         }
         if ahead <= 0 {
             return self.leave_wait(wait.next);
@@ -29,41 +30,69 @@ impl Turn<'_> {
     /// The timer has fired.
     pub(super) fn wait_is_over(&mut self) {
         let StateKind::Wait(wait) = &self.state().kind else { return };
-        if let Err(failure) = self.leave_wait(wait.next) {
-            self.fail_in_state(failure);
+        if let Err(problem) = self.leave_wait(wait.next) {
+            self.fail_in_state(problem);
         }
     }
 
-    fn leave_wait(&mut self, next: Next) -> Result<(), Failure> {
+    fn leave_wait(&mut self, next: Next) -> Result<(), Problem> {
         let raw = std::mem::take(&mut self.branch.data);
         let context = self.context();
         let effective = self.effective_input(&raw, &context)?.into_owned();
-        let output = self.state().flow.output_of(effective, &context)?;
-        let after = self.branch.last.clone();
-        self.exit(output, next, after)
+        self.exit_with_input(effective, next)
     }
 
-    fn wait_until(&self, wait: &Wait) -> Result<Timestamp, Failure> {
+    fn wait_until(&mut self, wait: &Wait) -> Result<Timestamp, Problem> {
         let now = self.tick.now;
-        let path = match &wait.until {
-            Until::Seconds(seconds) => return Ok(now.plus_seconds(i64::from(*seconds))),
-            Until::Timestamp(timestamp) => return Ok(timestamp.whole_second()),
-            Until::SecondsPath(path) | Until::TimestampPath(path) => path,
-        };
         let context = self.context();
         let effective = self.effective_input(&self.branch.data, &context)?;
-        let found = Scope { input: &effective, context: &context }.read(path.path());
+        let scope = Scope::new(&effective, &context);
         match &wait.until {
-            Until::TimestampPath(_) => {
-                let value = found.map_err(|_| missing("TimestampPath", path))?;
-                timestamp(&value, path)
-            }
-            Until::SecondsPath(_) | Until::Seconds(_) | Until::Timestamp(_) => {
-                let value = found.map_err(|_| missing("SecondsPath", path))?;
+            Until::Seconds(seconds) => Ok(now.plus_seconds(i64::from(*seconds))),
+            Until::Timestamp(timestamp) => Ok(timestamp.whole_second()),
+            Until::SecondsPath(path) => {
+                let value = scope.read(path.path()).map_err(|_| missing("SecondsPath", path))?;
                 Ok(now.plus_seconds(seconds(&value, path)?))
+            }
+            Until::TimestampPath(path) => {
+                let value = scope.read(path.path()).map_err(|_| missing("TimestampPath", path))?;
+                Ok(timestamp(&value, path)?)
+            }
+            Until::SecondsExpression(expression) => {
+                let value = expression.evaluate(scope, &mut self.random)?;
+                Ok(now.plus_seconds(computed_seconds(expression, &value)?))
+            }
+            Until::TimestampExpression(expression) => {
+                let value = expression.evaluate(scope, &mut self.random)?;
+                computed_timestamp(expression, &value)
             }
         }
     }
+}
+
+fn computed_seconds(expression: &Expression, value: &Value) -> Result<i64, Problem> {
+    match value.as_i64() {
+        Some(seconds) if seconds >= 0 => Ok(seconds),
+        Some(_) => {
+            let cause = format!("The Seconds field contains a negative value: {value}");
+            Err(Problem::useless(cause, expression.field()))
+        }
+        None if value.is_number() => {
+            let cause = format!("The Seconds field cannot be parsed as a long value: {value}");
+            Err(Problem::useless(cause, expression.field()))
+        }
+        None => Err(expression.unexpected("number", value)),
+    }
+}
+
+fn computed_timestamp(expression: &Expression, value: &Value) -> Result<Timestamp, Problem> {
+    let Some(text) = value.as_str() else { return Err(expression.unexpected("string", value)) };
+    Timestamp::parse(text).map(Timestamp::whole_second).ok_or_else(|| {
+        let cause = format!(
+            "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}"
+        );
+        Problem::useless(cause, expression.field())
+    })
 }
 
 fn missing(field: &str, path: &ReferencePath) -> Failure {

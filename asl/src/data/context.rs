@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::data::timestamp::Timestamp;
+use crate::data::variables::Variables;
 
 /// What the context object says of the execution as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +42,8 @@ pub struct MapItem {
     pub value: Value,
 }
 
-/// What the context object says of one state. The object itself is made when first read.
+/// What the expressions of a state see beside its data: the context object, which is made when first read, the
+/// variables, the time.
 pub struct Context<'a> {
     /// Of the execution.
     pub execution: &'a ExecutionFacts,
@@ -55,6 +57,10 @@ pub struct Context<'a> {
     pub task_token: Option<String>,
     /// The innermost iteration.
     pub item: Option<Arc<MapItem>>,
+    /// The variables as they were when the state was entered.
+    pub variables: Variables,
+    /// When the expressions are evaluated.
+    pub now: Timestamp,
     made: OnceCell<Value>,
 }
 
@@ -68,6 +74,8 @@ impl<'a> Context<'a> {
             retry_count: None,
             task_token: None,
             item: None,
+            variables: Variables::default(),
+            now: entered_at,
             made: OnceCell::new(),
         }
     }

@@ -10,6 +10,8 @@ pub mod names {
     pub const ALL: &str = "States.ALL";
     /// A problem of the definition or its data at run time; neither retried nor caught.
     pub const RUNTIME: &str = "States.Runtime";
+    /// A JSONata expression failed.
+    pub const QUERY_EVALUATION_ERROR: &str = "States.QueryEvaluationError";
     /// A payload over its limit.
     pub const DATA_LIMIT_EXCEEDED: &str = "States.DataLimitExceeded";
     /// A task over `TimeoutSeconds`, or without a heartbeat.
@@ -18,6 +20,39 @@ pub mod names {
     pub const HEARTBEAT_TIMEOUT: &str = "States.HeartbeatTimeout";
     /// A task failed; in `ErrorEquals` all but [`TIMEOUT`].
     pub const TASK_FAILED: &str = "States.TaskFailed";
+}
+
+/// Why a state cannot be processed: the failure, and where an expression failed that one's field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What the state fails with.
+    pub failure: Failure,
+    /// The field of the JSONata expression that failed: `Output/result`.
+    pub location: Option<String>,
+    /// Whether the expression itself was evaluated, and its value is of no use.
+    pub is_evaluated: bool,
+}
+
+impl Problem {
+    /// A JSONata expression that failed, or whose value is of no use.
+    pub fn evaluation(cause: impl Into<String>, location: Option<&str>) -> Self {
+        Problem {
+            failure: Failure::new(names::QUERY_EVALUATION_ERROR, cause),
+            location: location.map(str::to_owned),
+            is_evaluated: false,
+        }
+    }
+
+    /// A value that has the right type, and is of no use all the same.
+    pub fn useless(cause: impl Into<String>, location: &str) -> Self {
+        Problem { is_evaluated: true, ..Problem::evaluation(cause, Some(location)) }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Problem { failure, location: None, is_evaluated: false }
+    }
 }
 
 /// An error as the language knows it. Data, not a fault of the service.

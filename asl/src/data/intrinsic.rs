@@ -33,6 +33,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::data::random::Random;
+pub(in crate::data) use encoding::digest;
 pub use function::Function;
 
 /// How many calls may stand inside each other, the outermost included (AWS quota).

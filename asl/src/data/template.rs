@@ -1,13 +1,15 @@
-//! Payload templates: JSON with paths and intrinsic calls in it, compiled once.
+//! Payload templates: JSON with paths and intrinsic calls in it, or with JSONata expressions, compiled once.
 
 use serde_json::{Map, Value};
 
+use crate::data::expression::{Expression, ExpressionError, Uses};
 use crate::data::intrinsic::Intrinsic;
 use crate::data::path::Path;
 use crate::data::random::Random;
-use crate::data::{Failure, Scope};
+use crate::data::{Failure, Problem, Scope};
 
-/// A compiled template (`Parameters`, `ResultSelector`, `ItemSelector` …).
+/// A compiled template (`Parameters`, `ResultSelector`, `ItemSelector` …, and in JSONata `Arguments`,
+/// `Output` …).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Template {
     /// No `.$` anywhere below: taken as it is.
@@ -16,6 +18,8 @@ pub enum Template {
     Object(Vec<Member>),
     /// At least one element holds a computed member.
     Array(Vec<Template>),
+    /// `"{% … %}"`: what the expression makes. Only in JSONata.
+    Expression(Expression),
 }
 
 /// A member of an object in a template.
@@ -66,10 +70,38 @@ impl Template {
         if errors.is_empty() { Ok(template) } else { Err(errors) }
     }
 
+    /// Compiles JSON with JSONata expressions, reporting every problem with its place below. `field` is the
+    /// location of the whole as AWS writes it, such as `Output`.
+    pub fn compile_jsonata(
+        source: &Value,
+        field: &str,
+        uses: Uses,
+    ) -> Result<Template, Vec<(String, ExpressionError)>> {
+        let mut errors = Vec::new();
+        let template = compile_jsonata(source, field, "", uses, &mut errors);
+        if errors.is_empty() { Ok(template) } else { Err(errors) }
+    }
+
+    /// All expressions in it.
+    pub fn expressions(&self) -> Vec<&Expression> {
+        match self {
+            Template::Literal(_) => Vec::new(),
+            Template::Expression(expression) => vec![expression],
+            Template::Array(elements) => elements.iter().flat_map(Template::expressions).collect(),
+            Template::Object(members) => members
+                .iter()
+                .flat_map(|member| match &member.value {
+                    MemberValue::Template(template) => template.expressions(),
+                    MemberValue::Path(_) | MemberValue::Intrinsic(_) => Vec::new(),
+                })
+                .collect(),
+        }
+    }
+
     /// All paths in it, those inside intrinsic calls included.
     pub fn paths(&self) -> Vec<&Path> {
         match self {
-            Template::Literal(_) => Vec::new(),
+            Template::Literal(_) | Template::Expression(_) => Vec::new(),
             Template::Array(elements) => elements.iter().flat_map(Template::paths).collect(),
             Template::Object(members) => members
                 .iter()
@@ -82,10 +114,12 @@ impl Template {
         }
     }
 
-    /// The value it makes. A missing path or a failing intrinsic is `States.Runtime`.
-    pub fn evaluate(&self, scope: Scope<'_>, random: &mut Random) -> Result<Value, Failure> {
+    /// The value it makes. A missing path or a failing intrinsic is `States.Runtime`, a failing expression
+    /// `States.QueryEvaluationError`.
+    pub fn evaluate(&self, scope: Scope<'_>, random: &mut Random) -> Result<Value, Problem> {
         match self {
             Template::Literal(value) => Ok(value.clone()),
+            Template::Expression(expression) => expression.evaluate(scope, random),
             Template::Array(elements) => {
                 elements.iter().map(|element| element.evaluate(scope, random)).collect()
             }
@@ -101,11 +135,11 @@ impl Template {
 }
 
 impl Member {
-    fn evaluate(&self, scope: Scope<'_>, random: &mut Random) -> Result<Value, Failure> {
+    fn evaluate(&self, scope: Scope<'_>, random: &mut Random) -> Result<Value, Problem> {
         match &self.value {
             MemberValue::Template(template) => template.evaluate(scope, random),
-            MemberValue::Path(path) => read_field(path, &format!("{}.$", self.name), scope),
-            MemberValue::Intrinsic(intrinsic) => evaluate_intrinsic(intrinsic, scope, random),
+            MemberValue::Path(path) => Ok(read_field(path, &format!("{}.$", self.name), scope)?),
+            MemberValue::Intrinsic(intrinsic) => Ok(evaluate_intrinsic(intrinsic, scope, random)?),
         }
     }
 }
@@ -116,7 +150,7 @@ pub fn read_field(path: &Path, field: &str, scope: Scope<'_>) -> Result<Value, F
         if !error.is_not_found() {
             return Failure::runtime(format!("Invalid path '{}' : {error}", path.text()));
         }
-        let document = scope.document(path.root());
+        let document = shown_document(path, scope);
         Failure::runtime(format!(
             "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{document}'",
             path.text()
@@ -132,7 +166,7 @@ pub fn evaluate_intrinsic(
 ) -> Result<Value, Failure> {
     let mut resolve = |path: &Path| {
         scope.read(path).map(std::borrow::Cow::into_owned).map_err(|_| {
-            let document = scope.document(path.root());
+            let document = shown_document(path, scope);
             format!(
                 "The JsonPath argument for the field '{}' could not be found in the input '{document}'",
                 path.text()
@@ -140,6 +174,55 @@ pub fn evaluate_intrinsic(
         })
     };
     intrinsic.evaluate(&mut resolve, random).map_err(|error| Failure::runtime(error.cause))
+}
+
+/// What a cause shows of the document in which a path found nothing; a variable that was never assigned has
+/// none.
+fn shown_document(path: &Path, scope: Scope<'_>) -> String {
+    scope.document(path.root()).map_or_else(|| "{}".to_owned(), Value::to_string)
+}
+
+fn compile_jsonata(
+    source: &Value,
+    field: &str,
+    place: &str,
+    uses: Uses,
+    errors: &mut Vec<(String, ExpressionError)>,
+) -> Template {
+    match source {
+        Value::String(text) => match Expression::marked(text, &format!("{field}{place}"), uses) {
+            None => Template::Literal(source.clone()),
+            Some(Ok(expression)) => Template::Expression(expression),
+            Some(Err(error)) => {
+                errors.push((place.to_owned(), error));
+                Template::Literal(source.clone())
+            }
+        },
+        Value::Array(elements) => {
+            let compile = |(index, element): (usize, &Value)| {
+                compile_jsonata(element, field, &format!("{place}[{index}]"), uses, errors)
+            };
+            let compiled: Vec<Template> = elements.iter().enumerate().map(compile).collect();
+            if compiled.iter().all(|element| matches!(element, Template::Literal(_))) {
+                return Template::Literal(source.clone());
+            }
+            Template::Array(compiled)
+        }
+        Value::Object(object) => {
+            let member = |(name, value): (&String, &Value)| {
+                let value = compile_jsonata(value, field, &format!("{place}/{name}"), uses, errors);
+                Member { name: name.clone(), value: MemberValue::Template(value) }
+            };
+            let members: Vec<Member> = object.iter().map(member).collect();
+            let literal =
+                |member: &Member| matches!(&member.value, MemberValue::Template(Template::Literal(_)));
+            if members.iter().all(literal) {
+                return Template::Literal(source.clone());
+            }
+            Template::Object(members)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Template::Literal(source.clone()),
+    }
 }
 
 fn compile_value(source: &Value, place: &str, errors: &mut Vec<TemplateError>) -> Template {

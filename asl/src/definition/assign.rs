@@ -8,6 +8,8 @@ use super::diagnostic::Code;
 use super::fields::Object;
 use super::place::Place;
 use super::{Checker, QueryLanguage};
+use crate::data::expression::Uses;
+use crate::data::template::Template;
 use crate::limits;
 
 /// The variables of one machine and of those around it.
@@ -56,8 +58,8 @@ impl<'a> Checker<'a> {
     }
 
     /// An `Assign` of a state, a rule or a catcher.
-    pub(super) fn assign(&mut self, object: Object<'a, '_>) {
-        let Some(fields) = self.object(object, "Assign") else { return };
+    pub(super) fn assign(&mut self, object: Object<'a, '_>, uses: Uses) -> Option<Template> {
+        let fields = self.object(object, "Assign")?;
         let place = object.place.field("Assign");
         for key in fields.keys() {
             let name = match object.language {
@@ -66,8 +68,7 @@ impl<'a> Checker<'a> {
             };
             self.variable_name(name, &place.field(key));
         }
-        self.payload(object, "Assign");
-        self.report.unsupported(&place, "variables (Assign)");
+        self.payload(object, "Assign", uses)
     }
 
     fn variable_name(&mut self, name: &str, place: &Place<'_>) {

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::expressions::Given;
 use super::fields::Object;
 use super::machine::Surroundings;
 use super::place::Place;
 use super::{Checker, QueryLanguage};
+use crate::data::expression::Uses;
 use crate::data::path::{Path, ReferencePath};
 use crate::program::{Choice, Comparison, Condition, Operand, Order, Rule, StringPattern, TypeTest};
 
@@ -109,11 +111,10 @@ impl<'a> Checker<'a> {
     fn rule(&mut self, rule: Object<'a, '_>, around: &Surroundings<'a, '_>) -> Option<Rule> {
         self.required(rule, &["Next"]);
         let next = self.target(rule, "Next", around.machine);
-        if rule.has("Assign") {
-            self.assign(rule);
-        }
+        let assign = self.assign(rule, Uses::Input);
+        let output = if rule.is_jsonata() { self.payload(rule, "Output", Uses::Input) } else { None };
         let condition = self.condition(rule, &["Next", "Assign"]);
-        Some(Rule { condition: condition?, next: next? })
+        Some(Rule { condition: condition?, assign, output, next: next? })
     }
 
     /// What a rule says, at any depth. `others` are the fields that it may have beside that. Recursion is
@@ -127,8 +128,7 @@ impl<'a> Checker<'a> {
             return None;
         };
         if rule.is_jsonata() || selector == "Condition" {
-            self.jsonata_condition(rule, others);
-            return None;
+            return self.jsonata_condition(rule, others);
         }
         if selector == "Variable" {
             return self.test(rule, others);
@@ -152,16 +152,14 @@ impl<'a> Checker<'a> {
     }
 
     /// `Condition`: true, false or an expression.
-    fn jsonata_condition(&mut self, rule: Object<'a, '_>, others: &[&str]) {
+    fn jsonata_condition(&mut self, rule: Object<'a, '_>, others: &[&str]) -> Option<Condition> {
         self.only_in(rule, others, &["And", "Or", "Not", "Variable"], &["Condition", "Output"]);
         if !rule.is_jsonata() {
-            return;
+            return None;
         }
-        self.payload(rule, "Output");
-        let Some(condition) = rule.get("Condition") else { return };
-        let place = rule.place.field("Condition");
-        if !condition.is_boolean() && !self.expression(rule, condition, &place) {
-            self.report.error(&place, "Expected value of type [BOOLEAN]");
+        match self.expression(rule, "Condition") {
+            Given::Expression(expression) => expression.map(Condition::Expression),
+            Given::Plain => self.boolean(rule, "Condition").map(Condition::Literal),
         }
     }
 
@@ -209,7 +207,7 @@ impl<'a> Checker<'a> {
         }
         match Path::parse(text) {
             Ok(path) => {
-                self.note(&path, place);
+                self.note(&path);
                 Some(path)
             }
             Err(error) => {

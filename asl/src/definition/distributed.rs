@@ -6,6 +6,7 @@ use super::diagnostic::Code;
 use super::fields::Object;
 use super::machine::Surroundings;
 use super::{Checker, WorkflowType};
+use crate::data::expression::Uses;
 
 /// Longest `Label`, in characters.
 const LABEL_CHARACTERS_MAX: usize = 40;
@@ -128,7 +129,7 @@ impl<'a> Checker<'a> {
         if !LIMITS.iter().any(|name| batcher.has(name)) {
             self.missing_one(batcher, &LIMITS);
         }
-        self.payload(batcher, "BatchInput");
+        self.payload(batcher, "BatchInput", Uses::Input);
         self.quantity(batcher, [LIMITS[0], LIMITS[1]], 1, ITEMS_MAX);
         self.quantity(batcher, [LIMITS[2], LIMITS[3]], 1, BATCH_BYTES_MAX);
     }
@@ -152,7 +153,7 @@ impl<'a> Checker<'a> {
     /// `Parameters` or `Arguments` of a reader or writer.
     fn service_input(&mut self, object: Object<'a, '_>) {
         if object.is_jsonata() {
-            self.payload(object, "Arguments");
+            self.payload(object, "Arguments", Uses::Input);
         } else {
             self.template(object, "Parameters");
         }

@@ -1,9 +1,11 @@
 //! The fields of a Map.
 
+use super::expressions::Given;
 use super::fields::Object;
 use super::machine::{Scope, Surroundings};
 use super::outline::{StateOutline, processor_field};
 use super::{Checker, WorkflowType};
+use crate::data::expression::Uses;
 use crate::data::template::Template;
 use crate::program::{Items, Map, Quantity, ToleratedFailure};
 
@@ -48,15 +50,13 @@ impl<'a> Checker<'a> {
     /// `ItemsPath` or, in JSONata, `Items`.
     fn items(&mut self, object: Object<'a, '_>) -> Option<Items> {
         if object.is_jsonata() {
-            let items = object.get("Items")?;
-            let place = object.place.field("Items");
-            if !self.expression(object, items, &place) {
-                if !items.is_array() && !items.is_object() {
-                    self.report.error(&place, "Expected value of type [ARRAY]");
-                }
-                self.expressions(items, &place);
+            let Some(items) = object.get("Items") else { return Some(Items::Input) };
+            let template = self.payload(object, "Items", Uses::Input)?;
+            if matches!(template, Template::Literal(_)) && !items.is_array() && !items.is_object() {
+                self.report.error(&object.place.field("Items"), "Expected value of type [ARRAY]");
+                return None;
             }
-            return None;
+            return Some(Items::Template(template));
         }
         if !object.has("ItemsPath") {
             return Some(Items::Input);
@@ -68,7 +68,7 @@ impl<'a> Checker<'a> {
     /// `ItemSelector`, or `Parameters` as it was called.
     fn item_selector(&mut self, object: Object<'a, '_>) -> Option<Template> {
         self.at_most_one(object, &["ItemSelector", "Parameters"]);
-        let selector = self.payload(object, "ItemSelector");
+        let selector = self.payload(object, "ItemSelector", Uses::Input);
         if object.is_jsonata() { selector } else { selector.or_else(|| self.template(object, "Parameters")) }
     }
 
@@ -79,6 +79,8 @@ impl<'a> Checker<'a> {
         self.at_most_one(object, &names);
         let percentage = if object.has(names[1]) {
             self.reference_path(object, names[1]).map(Quantity::Path)
+        } else if let Given::Expression(expression) = self.expression(object, names[0]) {
+            expression.map(Quantity::Expression)
         } else {
             self.number(object, names[0], 0, Some(100)).cloned().map(Quantity::Literal)
         };

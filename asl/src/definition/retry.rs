@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Checker;
 use super::fields::Object;
 use super::machine::Surroundings;
+use crate::data::expression::Uses;
 use crate::limits::TIMEOUT_SECONDS_MAX;
 use crate::program::{Catcher, ErrorHandling, Jitter, Retrier};
 
@@ -95,16 +96,12 @@ impl<'a> Checker<'a> {
     ) -> Option<Catcher> {
         self.only_in(entry, &["ErrorEquals", "Next", "Assign"], &["ResultPath"], &["Output"]);
         self.required(entry, &["ErrorEquals", "Next"]);
-        if entry.has("Assign") {
-            self.assign(entry);
-        }
-        if entry.is_jsonata() {
-            self.payload(entry, "Output");
-        }
+        let assign = self.assign(entry, Uses::Error);
+        let output = if entry.is_jsonata() { self.payload(entry, "Output", Uses::Error) } else { None };
         let error_equals = self.error_equals(entry, is_last);
         let next = self.target(entry, "Next", around.machine);
         let result_path = self.result_path(entry);
-        Some(Catcher { error_equals: error_equals?, next: next?, result_path })
+        Some(Catcher { error_equals: error_equals?, next: next?, result_path, output, assign })
     }
 
     fn error_equals(&mut self, entry: Object<'a, '_>, is_last: bool) -> Option<Vec<String>> {

@@ -7,15 +7,17 @@ use serde_json::Value;
 use super::Checker;
 use super::QueryLanguage::{self, JsonPath, Jsonata};
 use super::diagnostic::Code;
+use super::expressions::Given;
 use super::fields::{Object, STATE_TYPES};
 use super::machine::{Scope, Surroundings};
 use super::outline::StateOutline;
 use super::place::Place;
 use super::values::{NOT_A_PATH, looks_like_expression};
+use crate::data::expression::Uses;
 use crate::data::intrinsic::{Function, Intrinsic};
 use crate::data::path::Path;
 use crate::data::timestamp::Timestamp;
-use crate::data::{DataFlow, JsonPathFlow};
+use crate::data::{DataFlow, JsonPathFlow, JsonataFlow};
 use crate::limits;
 use crate::program::{Fail, Next, Parallel, Pass, State, StateKind, StateType, Text, Until, Wait};
 
@@ -39,18 +41,18 @@ impl<'a> Checker<'a> {
             return;
         };
         let object = Object { fields, place, language };
+        let around_it = std::mem::replace(&mut self.state, (name.to_owned(), place.to_string()));
         self.state_fields(object, state_type);
-        if language == Jsonata {
-            self.reads_execution_input = true;
-            self.report.unsupported(place, "JSONata");
-        }
-        if object.has("Assign") {
-            self.assign(object);
-        }
-        let flow = self.flow(object, state_type);
+        let uses = match state_type {
+            StateType::Task | StateType::Parallel | StateType::Map => Uses::Result,
+            _ => Uses::Input,
+        };
+        let assign = self.assign(object, uses);
+        let flow = self.flow(object, state_type, uses);
         let kind = self.kind(object, state_type, outline, around);
+        self.state = around_it;
         if let Some(slot) = self.states.get_mut(outline.id.0 as usize) {
-            *slot = kind.map(|kind| State { name: Arc::from(name), flow, kind });
+            *slot = kind.map(|kind| State { name: Arc::from(name), flow, assign, kind });
         }
     }
 
@@ -101,23 +103,24 @@ impl<'a> Checker<'a> {
     }
 
     /// The fields that move data. Those that the state's type does not have are absent.
-    fn flow(&mut self, object: Object<'a, '_>, state_type: StateType) -> DataFlow {
+    fn flow(&mut self, object: Object<'a, '_>, state_type: StateType, uses: Uses) -> DataFlow {
         if object.is_jsonata() {
-            for name in ["Arguments", "Output"] {
-                self.payload(object, name);
-            }
-            return DataFlow::JsonPath(JsonPathFlow::default());
+            let arguments = self.payload(object, "Arguments", Uses::Input);
+            return DataFlow::Jsonata(JsonataFlow {
+                arguments,
+                output: self.payload(object, "Output", uses),
+            });
         }
         // Those of a Map are its older `ItemSelector`.
         let parameters =
             if state_type == StateType::Map { None } else { self.template(object, "Parameters") };
-        DataFlow::JsonPath(JsonPathFlow {
+        DataFlow::JsonPath(Box::new(JsonPathFlow {
             input_path: self.selection(object, "InputPath"),
             parameters,
             result_selector: self.template(object, "ResultSelector"),
             result_path: self.result_path(object),
             output_path: self.selection(object, "OutputPath"),
-        })
+        }))
     }
 
     fn kind(
@@ -169,8 +172,14 @@ impl<'a> Checker<'a> {
 
     fn wait(&mut self, object: Object<'a, '_>, around: &Surroundings<'a, '_>) -> Option<Wait> {
         self.exactly_one(object, &["SecondsPath", "Seconds", "TimestampPath", "Timestamp"]);
-        let seconds = self.whole(object, "Seconds", 0, limits::TIMEOUT_SECONDS_MAX).map(Until::Seconds);
-        let timestamp = self.timestamp(object, "Timestamp").map(Until::Timestamp);
+        let seconds = match self.expression(object, "Seconds") {
+            Given::Expression(expression) => expression.map(Until::SecondsExpression),
+            Given::Plain => self.whole(object, "Seconds", 0, limits::TIMEOUT_SECONDS_MAX).map(Until::Seconds),
+        };
+        let timestamp = match self.expression(object, "Timestamp") {
+            Given::Expression(expression) => expression.map(Until::TimestampExpression),
+            Given::Plain => self.timestamp(object, "Timestamp").map(Until::Timestamp),
+        };
         let seconds_path = self.reference_path(object, "SecondsPath").map(Until::SecondsPath);
         let timestamp_path = self.reference_path(object, "TimestampPath").map(Until::TimestampPath);
         let next = self.next(object, around);
@@ -180,9 +189,6 @@ impl<'a> Checker<'a> {
     /// A point in time given in the definition.
     pub(super) fn timestamp(&mut self, object: Object<'a, '_>, name: &str) -> Option<Timestamp> {
         let place = object.place.field(name);
-        if self.expression(object, object.get(name)?, &place) {
-            return None;
-        }
         let text = self.string(object, name)?;
         self.warn_without_path(text, &place);
         let timestamp = Timestamp::parse(text);
@@ -205,13 +211,12 @@ impl<'a> Checker<'a> {
         if object.has(path_name) && !object.is_jsonata() {
             return self.text_path(object, path_name);
         }
-        let place = object.place.field(name);
-        if self.expression(object, object.get(name)?, &place) {
-            return None;
+        if let Given::Expression(expression) = self.expression(object, name) {
+            return expression.map(Text::Expression);
         }
         let text = self.string(object, name)?;
         if !object.is_jsonata() {
-            self.warn_without_path(text, &place);
+            self.warn_without_path(text, &object.place.field(name));
         }
         Some(Text::Literal(text.to_owned()))
     }
@@ -229,7 +234,7 @@ impl<'a> Checker<'a> {
             return None;
         };
         for path in intrinsic.paths() {
-            self.note(path, &place);
+            self.note(path);
         }
         Some(Text::Intrinsic(intrinsic))
     }

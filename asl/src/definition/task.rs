@@ -4,6 +4,7 @@ use super::fields::Object;
 use super::machine::Surroundings;
 use super::resource::{self, ResourceError};
 use super::{Checker, WorkflowType};
+use crate::data::expression::Uses;
 use crate::data::template::Template;
 use crate::limits::TIMEOUT_SECONDS_MAX;
 use crate::program::{Pattern, Quantity, Resource, Task};
@@ -63,7 +64,7 @@ impl<'a> Checker<'a> {
             self.report.error(&place, "The field 'RoleArn' is required but was missing");
         }
         self.string(credentials, "RoleArn");
-        self.payload(object, "Credentials")
+        self.payload(object, "Credentials", Uses::Input)
     }
 }
 

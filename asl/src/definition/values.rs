@@ -1,11 +1,12 @@
 //! Reads fields: each function reports what is wrong with a value and answers the compiled form.
 //!
-//! An absent field is never an error here; see [`Checker::required`]. `None` means absent, wrong (and
-//! reported), or a JSONata expression, whose value is known only while the state machine runs.
+//! An absent field is never an error here; see [`Checker::required`]. `None` means absent, or wrong and
+//! reported.
 
 use serde_json::{Map, Value};
 
 use super::diagnostic::Code;
+use super::expressions::Given;
 use super::fields::Object;
 use super::place::Place;
 use super::{Checker, QueryLanguage};
@@ -69,9 +70,6 @@ impl<'a> Checker<'a> {
     pub(super) fn whole(&mut self, object: Object<'a, '_>, name: &str, min: u32, max: u32) -> Option<u32> {
         let value = object.get(name)?;
         let place = object.place.field(name);
-        if self.expression(object, value, &place) {
-            return None;
-        }
         let Some(number) = integer(value) else {
             self.report.error(&place, "Expected value of type Integer");
             return None;
@@ -101,9 +99,6 @@ impl<'a> Checker<'a> {
     ) -> Option<&'a serde_json::Number> {
         let value = object.get(name)?;
         let place = object.place.field(name);
-        if self.expression(object, value, &place) {
-            return None;
-        }
         let Value::Number(number) = value else {
             self.report.error(&place, "Expected value of type Number");
             return None;
@@ -120,7 +115,7 @@ impl<'a> Checker<'a> {
         Some(number)
     }
 
-    /// An integer in `name`, or the path to one in `path_name`; not both.
+    /// An integer in `name`, or the path to one in `path_name`, not both; in JSONata an expression.
     pub(super) fn quantity(
         &mut self,
         object: Object<'a, '_>,
@@ -131,6 +126,9 @@ impl<'a> Checker<'a> {
         self.at_most_one(object, &[name, path_name]);
         if object.has(path_name) {
             return self.reference_path(object, path_name).map(Quantity::Path);
+        }
+        if let Given::Expression(expression) = self.expression(object, name) {
+            return expression.map(Quantity::Expression);
         }
         self.whole(object, name, min, max).map(Quantity::Literal)
     }
@@ -152,7 +150,7 @@ impl<'a> Checker<'a> {
         let place = object.place.field(name);
         match Path::parse(text) {
             Ok(path) => {
-                self.note(&path, &place);
+                self.note(&path);
                 Some(path)
             }
             Err(_) => {
@@ -208,7 +206,7 @@ impl<'a> Checker<'a> {
         match Template::compile(value) {
             Ok(template) => {
                 for path in template.paths() {
-                    self.note(path, place);
+                    self.note(path);
                 }
                 Some(template)
             }
@@ -228,60 +226,6 @@ impl<'a> Checker<'a> {
                 }
                 None
             }
-        }
-    }
-
-    /// Whether a value is a JSONata expression where one may stand; reports one that is not closed.
-    pub(super) fn expression(&mut self, object: Object<'a, '_>, value: &Value, place: &Place<'_>) -> bool {
-        if !object.is_jsonata() {
-            return false;
-        }
-        let Some(text) = value.as_str().filter(|text| text.starts_with("{%")) else {
-            return false;
-        };
-        if !is_closed(text) {
-            self.report.error(place, NOT_CLOSED);
-        }
-        true
-    }
-
-    /// Any JSON with JSONata expressions in it (`Arguments`, `Output`, `Assign` …).
-    pub(super) fn expressions(&mut self, value: &Value, place: &Place<'_>) {
-        match value {
-            Value::String(text) if text.starts_with("{%") && !is_closed(text) => {
-                self.report.error(place, NOT_CLOSED);
-            }
-            Value::Object(fields) => {
-                for (name, value) in fields {
-                    self.expressions(value, &place.field(name));
-                }
-            }
-            Value::Array(elements) => {
-                for (index, element) in elements.iter().enumerate() {
-                    self.expressions(element, &place.element(index));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// A template or JSON with expressions, as the language wants it. Answers the template.
-    pub(super) fn payload(&mut self, object: Object<'a, '_>, name: &str) -> Option<Template> {
-        match object.language {
-            QueryLanguage::JsonPath => self.template(object, name),
-            QueryLanguage::Jsonata => {
-                self.expressions(object.get(name)?, &object.place.field(name));
-                None
-            }
-        }
-    }
-
-    /// Takes down what a path reads.
-    pub(super) fn note(&mut self, path: &Path, place: &Place<'_>) {
-        match path.root() {
-            Root::Input => {}
-            Root::Context => self.reads_execution_input |= may_see_execution_input(path.text()),
-            Root::Variable(name) => self.report.unsupported(place, &format!("variables ('${name}')")),
         }
     }
 
@@ -322,14 +266,6 @@ impl<'a> Checker<'a> {
 
 /// AWS's answer to something that is not a path.
 pub(super) const NOT_A_PATH: &str = "Value must be a valid JSONPath.";
-/// AWS's answer to a JSONata expression without its end.
-const NOT_CLOSED: &str = "JSONata string must start with {% and end with %}";
-
-/// `{% … %}`, where the two marks do not overlap.
-fn is_closed(text: &str) -> bool {
-    text.len() >= 4 && text.ends_with("%}")
-}
-
 /// A path below the input or the context, or an intrinsic call.
 pub(super) fn looks_like_expression(text: &str) -> bool {
     let path = text == "$" || ["$.", "$[", "$$."].iter().any(|start| text.starts_with(start));
@@ -343,7 +279,7 @@ fn integer(value: &Value) -> Option<f64> {
 
 /// Whether a path into the context object may reach `Execution.Input`. Says no only to what certainly
 /// leads elsewhere: filters can reach back to the root, so a path with one always may.
-fn may_see_execution_input(text: &str) -> bool {
+pub(super) fn may_see_execution_input(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("$$.").filter(|rest| !rest.contains('?')) else {
         return true;
     };

@@ -3,7 +3,9 @@
 use serde_json::Number;
 
 use super::StateId;
+use crate::data::expression::Expression;
 use crate::data::path::{Path, ReferencePath};
+use crate::data::template::Template;
 use crate::data::timestamp::Timestamp;
 
 /// Fields of a `Choice` state.
@@ -20,6 +22,10 @@ pub struct Choice {
 pub struct Rule {
     /// What must hold.
     pub condition: Condition,
+    /// `Assign` of the rule: if it holds, this replaces the state's.
+    pub assign: Option<Template>,
+    /// `Output` of the rule, in JSONata: if it holds, this replaces the state's.
+    pub output: Option<Template>,
     /// Where to go when it does.
     pub next: StateId,
 }
@@ -40,6 +46,10 @@ pub enum Condition {
         /// The operator with its operand.
         comparison: Comparison,
     },
+    /// `Condition` in JSONata, given.
+    Literal(bool),
+    /// `Condition` in JSONata, computed.
+    Expression(Expression),
 }
 
 /// An operator with its operand.

@@ -2,6 +2,7 @@
 
 use super::StateId;
 use crate::data::ResultPath;
+use crate::data::template::Template;
 
 /// `Retry` and `Catch` of a Task, Parallel or Map state.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -10,6 +11,13 @@ pub struct ErrorHandling {
     pub retriers: Vec<Retrier>,
     /// In the order of the definition: the first that matches decides.
     pub catchers: Vec<Catcher>,
+}
+
+impl ErrorHandling {
+    /// Whether a catcher assigns variables.
+    pub fn assigns(&self) -> bool {
+        self.catchers.iter().any(|catcher| catcher.assign.is_some())
+    }
 }
 
 /// When and how often to try again.
@@ -48,4 +56,8 @@ pub struct Catcher {
     pub next: StateId,
     /// Where the error output goes in the state's raw input.
     pub result_path: ResultPath,
+    /// `Output`, in JSONata; absent, the error output.
+    pub output: Option<Template>,
+    /// `Assign` of the catcher.
+    pub assign: Option<Template>,
 }

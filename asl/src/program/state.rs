@@ -5,6 +5,7 @@ use serde_json::{Number, Value};
 
 use super::{Choice, ErrorHandling, MachineId, Resource, StateId, StateName};
 use crate::data::DataFlow;
+use crate::data::expression::Expression;
 use crate::data::intrinsic::Intrinsic;
 use crate::data::path::{Path, ReferencePath};
 use crate::data::template::Template;
@@ -17,6 +18,8 @@ pub struct State {
     pub name: StateName,
     /// How its input and output are made, in its query language.
     pub flow: DataFlow,
+    /// `Assign`: the variables that it leaves behind.
+    pub assign: Option<Template>,
     /// What it does.
     pub kind: StateKind,
 }
@@ -138,6 +141,8 @@ pub enum Quantity<T> {
     Literal(T),
     /// Read from the state's effective input.
     Path(ReferencePath),
+    /// Computed, in JSONata.
+    Expression(Expression),
 }
 
 /// Fields of a `Wait` state.
@@ -149,7 +154,7 @@ pub struct Wait {
     pub next: Next,
 }
 
-/// The four ways to say how long a `Wait` lasts.
+/// The ways to say how long a `Wait` lasts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Until {
     /// `Seconds`.
@@ -160,6 +165,10 @@ pub enum Until {
     Timestamp(Timestamp),
     /// `TimestampPath`.
     TimestampPath(ReferencePath),
+    /// `Seconds`, computed.
+    SecondsExpression(Expression),
+    /// `Timestamp`, computed.
+    TimestampExpression(Expression),
 }
 
 /// Fields of a `Fail` state.
@@ -180,6 +189,8 @@ pub enum Text {
     Path(Path),
     /// Computed.
     Intrinsic(Intrinsic<Path>),
+    /// Computed, in JSONata.
+    Expression(Expression),
 }
 
 /// Fields of a `Parallel` state.
@@ -215,10 +226,12 @@ pub struct Map {
 /// Where the items of a `Map` come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Items {
-    /// The effective input itself (`ItemsPath` absent or `$`).
+    /// The effective input itself (`ItemsPath` absent or `$`; `Items` absent).
     Input,
     /// `ItemsPath`.
     Path(ReferencePath),
+    /// `Items`, in JSONata.
+    Template(Template),
 }
 
 /// How many iterations may fail before the `Map` does. Nothing given: none.

@@ -79,8 +79,9 @@ mod tests {
     use super::*;
 
     const GOOD: &str = r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#;
-    const NOT_YET: &str =
-        r#"{"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#;
+    const NOT_YET: &str = r#"{"StartAt": "A", "States": {"A": {"Type": "Map", "End": true, "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "I", "States": {"I": {"Type": "Succeed"}}}}}}"#;
 
     fn validated(members: Value) -> Value {
         let Value::Object(fields) = members else { panic!("a request is an object") };

@@ -37,6 +37,7 @@ pub async fn get(core: &Core, parameters: &Parameters) -> Result<Value, ApiError
     };
     let mut page = Page { next: Some(from), reverse, ..Page::default() };
     page.read(core, execution, request.limit).await?;
+    page.complete(core, execution).await?;
     let previous = page.previous_ids(core, execution).await?;
     let shown = page.events.iter().zip(previous).map(|((id, event), previous)| {
         let mut shown = event.to_json(*id, previous, data);
@@ -116,6 +117,21 @@ impl Page {
         }
         self.bytes += bytes;
         Ok(true)
+    }
+
+    /// Completes the causes that name an event.
+    async fn complete(&mut self, core: &Core, execution: ExecutionId) -> Result<(), ApiError> {
+        let places: Vec<usize> =
+            (0..self.events.len()).filter(|at| self.events[*at].1.mentioned().is_some()).collect();
+        for place in places {
+            let Some(mentioned) = self.events[place].1.mentioned().cloned() else { continue };
+            let id = match self.near(&mentioned) {
+                Some(id) => Some(id),
+                None => core.catalog.event_ids(execution, &[mentioned]).await?.pop().flatten(),
+            };
+            self.events[place].1.complete(id);
+        }
+        Ok(())
     }
 
     /// The id of the event before each event; 0 where there is none.

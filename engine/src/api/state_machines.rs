@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asl::data::Failure;
-use asl::definition::WorkflowType;
+use asl::definition::{WorkflowType, check};
 use serde_json::{Map, Value, json};
 
 use super::definitions::{accept, type_word, workflow_type};
@@ -244,14 +244,21 @@ pub async fn describe_for_execution(core: &Core, parameters: &Parameters) -> Res
     Ok(Value::Object(answer))
 }
 
-/// What both descriptions show of a revision. `variableReferences` is left out, as of any definition
-/// without variables.
+/// What both descriptions show of a revision.
 fn show(name: String, revision: &Revision, answer: &mut Map<String, Value>) -> Result<(), ApiError> {
     answer.insert("name".into(), name.into());
     answer.insert("definition".into(), revision.definition.clone().into());
     answer.insert("roleArn".into(), revision.role_arn.clone().into());
     show_revision_id(revision, answer);
     Settings::stored(&revision.settings)?.describe(answer);
+    let checked = check(&revision.definition, WorkflowType::Standard);
+    if !checked.variable_references.is_empty() {
+        answer.insert("variableReferences".into(), json!(checked.variable_references));
+    }
+    // As recorded: what was described in the language of today shows the encryption that is always there.
+    if checked.program.is_some_and(|program| program.uses_variables_or_jsonata()) {
+        answer.entry("encryptionConfiguration").or_insert_with(|| json!({"type": "AWS_OWNED_KEY"}));
+    }
     Ok(())
 }
 

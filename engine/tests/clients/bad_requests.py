@@ -224,6 +224,7 @@ class Values(BesideAnExecution):
     def test_what_is_not_offered_yet_is_said(self):
         with self.refused("UnknownOperationException", "does not offer RedriveExecution yet"):
             self.sfn.redrive_execution(executionArn=self.beside)
-        jsonata = {**PASS, "QueryLanguage": "JSONata"}
+        config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+        each = {"Type": "Map", "ItemProcessor": {**PASS, "ProcessorConfig": config}, "End": True}
         with self.refused("InvalidDefinition", "yet"):
-            self.create(jsonata)
+            self.create({"StartAt": "Each", "States": {"Each": each}})

@@ -47,16 +47,20 @@ pub(super) fn hash([data, algorithm]: [Value; 2]) -> Result<Value, Invalid> {
         Value::String(text) => Cow::Borrowed(text.as_str()),
         other => Cow::Owned(other.to_string()),
     };
-    let data = bounded(&data)?;
-    let digest = match algorithm.as_str() {
-        Some("MD5") => hexadecimal(&Md5::digest(data)),
-        Some("SHA-1") => hexadecimal(&Sha1::digest(data)),
-        Some("SHA-256") => hexadecimal(&Sha256::digest(data)),
-        Some("SHA-384") => hexadecimal(&Sha384::digest(data)),
-        Some("SHA-512") => hexadecimal(&Sha512::digest(data)),
-        _ => return Err(INVALID),
-    };
-    Ok(Value::String(digest))
+    let hash = algorithm.as_str().and_then(|algorithm| digest(bounded(&data).ok()?, algorithm));
+    hash.map(Value::String).ok_or(INVALID)
+}
+
+/// The hash of a text's UTF-8 bytes in lower-case hexadecimal; `None` for an algorithm that AWS does not have.
+pub(in crate::data) fn digest(data: &str, algorithm: &str) -> Option<String> {
+    Some(match algorithm {
+        "MD5" => hexadecimal(&Md5::digest(data)),
+        "SHA-1" => hexadecimal(&Sha1::digest(data)),
+        "SHA-256" => hexadecimal(&Sha256::digest(data)),
+        "SHA-384" => hexadecimal(&Sha384::digest(data)),
+        "SHA-512" => hexadecimal(&Sha512::digest(data)),
+        _ => return None,
+    })
 }
 
 fn bounded(text: &str) -> Result<&str, Invalid> {

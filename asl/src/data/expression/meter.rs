@@ -1,0 +1,68 @@
+//! What an evaluation makes, counted while it runs: the library bounds each string and array, not all together.
+
+use jlens_core::ast::BinaryOp;
+use jlens_core::audit::{CaptureLimits, Outcome, Tracer, ValueRef};
+use jlens_core::{CancelToken, Node, NodeKind};
+use serde_json::Value;
+
+use super::rewrite;
+
+/// Bytes that an element of an array takes, and a little more.
+pub(super) const ELEMENT_BYTES: usize = 32;
+
+/// Counts the bytes of the strings and arrays that an evaluation makes, and stops it when they are too many.
+pub(super) struct Meter {
+    /// Bytes that may still be made.
+    pub(super) left: usize,
+    /// Cancelled when there are none.
+    pub(super) token: CancelToken,
+    /// Whether the evaluation ended in a function, which is no value.
+    pub(super) result_is_function: bool,
+}
+
+impl Meter {
+    fn pay(&mut self, value: ValueRef<'_>) {
+        let bytes = match value.type_name() {
+            "string" => value.to_json().as_ref().and_then(Value::as_str).map_or(0, str::len),
+            "array" => elements(value).saturating_mul(ELEMENT_BYTES),
+            _ => return,
+        };
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None => self.token.cancel(),
+        }
+    }
+}
+
+impl Tracer for Meter {
+    fn exit(&mut self, node: &Node, outcome: Outcome<'_>) {
+        let makes = match &node.kind {
+            NodeKind::Binary { op: BinaryOp::Concat, .. }
+            | NodeKind::Array { .. }
+            | NodeKind::Wildcard
+            | NodeKind::Descendant => true,
+            NodeKind::Function { procedure, .. } => {
+                matches!(&procedure.kind, NodeKind::Variable { name } if rewrite::is_large(name))
+            }
+            _ => false,
+        };
+        if let (true, Outcome::Value(value)) = (makes, outcome) {
+            self.pay(value);
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome<'_>) {
+        if let Outcome::Value(value) = outcome {
+            self.result_is_function = value.type_name() == "function";
+        }
+    }
+}
+
+/// How many elements an array has: a view of it without any says how many it leaves out.
+fn elements(array: ValueRef<'_>) -> usize {
+    let limits = CaptureLimits { max_items: 0, ..CaptureLimits::default() };
+    let shown = array.capture(&limits);
+    let left_out = shown.as_ref().and_then(|shown| shown.get(0)?.as_str());
+    let digits = left_out.map(|text| text.chars().filter(char::is_ascii_digit).collect::<String>());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,451 @@
+//! The language itself: compiled by `jlens-core`, evaluated within limits that are counted.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jlens_core::ast::BinaryOp;
+use jlens_core::reads::{Read, Reads};
+use jlens_core::{Bindings, CancelToken, Error, HostFunction, NodeKind, Options, function_catalog};
+use serde_json::{Number, Value};
+
+use super::meter::{ELEMENT_BYTES, Meter};
+use super::{functions, message, rewrite};
+use crate::data::random::Random;
+use crate::data::timestamp::Timestamp;
+
+/// What one evaluation may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Steps: nodes evaluated, calls made.
+    pub steps_max: u64,
+    /// Steps where the expression has a regular expression, of whose backtracking 1,024 steps count as one.
+    pub regex_steps_max: u64,
+    /// Levels of evaluation.
+    pub depth_max: usize,
+    /// Bytes of a string.
+    pub string_bytes_max: usize,
+    /// Bytes of all strings together, and of the elements of all ranges.
+    pub memory_bytes_max: usize,
+    /// Elements of an array.
+    pub elements_max: usize,
+    /// Bytes of the result as compact JSON.
+    pub result_bytes_max: usize,
+}
+
+impl Limits {
+    /// Those of a workflow: an expression that needs more takes more than 250 ms or 64 MiB somewhere.
+    pub const DEFAULT: Limits = Limits {
+        steps_max: 500_000,
+        regex_steps_max: 20_000,
+        depth_max: 1_000,
+        string_bytes_max: 1_048_576,
+        memory_bytes_max: 33_554_432,
+        elements_max: functions::RANGE_ELEMENTS_MAX,
+        result_bytes_max: 1_048_576,
+    };
+}
+
+/// A compiled expression of the language. `$partition`, `$range`, `$hash`, `$random`, `$uuid` and `$parse` are
+/// known in it.
+///
+/// ```
+/// use asl::data::expression::{Limits, Query};
+/// use asl::data::random::Random;
+/// use asl::data::timestamp::Timestamp;
+/// use serde_json::json;
+///
+/// let query = Query::compile("$sum(items.price)", Limits::DEFAULT)?;
+/// let input = json!({"items": [{"price": 2}, {"price": 3.5}]});
+/// let mut random = Random::from_seed([0; 32]);
+/// let found = query.evaluate(Some(&input), Vec::new(), Timestamp::default(), &mut random)?;
+/// assert_eq!(found, Some(json!(5.5)));
+/// # Ok::<(), asl::data::expression::QueryError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Query {
+    expression: jlens_core::Expression,
+    /// The same behind definitions of functions, which must not hide variables of these names.
+    defined: Option<jlens_core::Expression>,
+    redefined: Vec<&'static str>,
+    limits: Limits,
+    reads: Reads,
+    /// Every name behind a `$`.
+    names: BTreeSet<String>,
+    /// Our functions among them.
+    functions: Vec<Own>,
+    /// Whether it can make much, which is counted then.
+    is_metered: bool,
+    has_regex: bool,
+}
+
+/// Why an expression cannot be compiled or evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryError {
+    /// The code of JSONata, `T2001`; empty for a limit.
+    pub code: String,
+    /// In JSONata's words; a limit in AWS's.
+    pub message: String,
+    /// Where, in UTF-16 code units from the beginning; of syntax errors only.
+    pub position: Option<usize>,
+    /// The token that the error is about, where there is one.
+    pub token: Option<String>,
+}
+
+/// The result is a function, which is no value.
+const FUNCTION: &str = "function";
+
+impl QueryError {
+    /// Whether there is no failure but a result that is no value.
+    pub(super) fn is_function(&self) -> bool {
+        self.code == FUNCTION
+    }
+
+    fn of(error: &Error) -> Self {
+        let limit = match error.code() {
+            "U1006" | "D1012" => "Expression evaluation timeout",
+            "U1001" | "U1003" | "D2014" => "Expression evaluation memory limit exceeded",
+            "D1011" => "Stack overflow error",
+            _ => "",
+        };
+        let message = if limit.is_empty() { message::of(error) } else { limit.to_owned() };
+        let code = error.code().to_owned();
+        QueryError { code, message, position: None, token: error.token() }
+    }
+
+    /// Whether a limit was reached.
+    pub fn is_limit(&self) -> bool {
+        matches!(self.code.as_str(), "U1001" | "U1003" | "U1006" | "D1011" | "D1012" | "D2014")
+    }
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_limit() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.code, self.message)
+        }
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+/// The functions that are ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Partition,
+    Range,
+    Hash,
+    Random,
+    Uuid,
+    Parse,
+    /// Stands for `..`.
+    Span,
+    /// Stands for `$distinct` of many elements.
+    Distinct,
+}
+
+impl Own {
+    const ALL: [Own; 8] =
+        [Own::Partition, Own::Range, Own::Hash, Own::Random, Own::Uuid, Own::Parse, Own::Span, Own::Distinct];
+
+    fn name(self) -> &'static str {
+        match self {
+            Own::Partition => "partition",
+            Own::Range => "range",
+            Own::Hash => "hash",
+            Own::Random => "random",
+            Own::Uuid => "uuid",
+            Own::Parse => "parse",
+            Own::Span => rewrite::SPAN,
+            Own::Distinct => rewrite::DISTINCT,
+        }
+    }
+
+    fn arity(self) -> usize {
+        match self {
+            Own::Uuid => 0,
+            Own::Random | Own::Parse | Own::Distinct => 1,
+            Own::Partition | Own::Hash | Own::Span => 2,
+            Own::Range => 3,
+        }
+    }
+}
+
+impl Query {
+    /// Compiles an expression.
+    pub fn compile(text: &str, limits: Limits) -> Result<Query, QueryError> {
+        let located = |error: &Error| {
+            let mut located = QueryError::of(error);
+            located.position = error.position();
+            located
+        };
+        let ast = jlens_core::parse(text).map_err(|error| located(&error))?;
+        let (mut names, mut called) = (BTreeSet::new(), BTreeSet::new());
+        // Whether `$string` is asked for more than one line, which its definition of ours cannot.
+        let mut prints = false;
+        let (mut is_metered, mut has_regex) = (false, false);
+        rewrite::walk(&ast.root, |node| match &node.kind {
+            NodeKind::Variable { name } => {
+                names.insert(name.clone());
+            }
+            NodeKind::Binary { op: BinaryOp::Concat, .. }
+            | NodeKind::Array { .. }
+            | NodeKind::Wildcard
+            | NodeKind::Descendant => is_metered = true,
+            NodeKind::Function { procedure, args } => {
+                is_metered = true;
+                if let NodeKind::Variable { name } = &procedure.kind {
+                    called.insert(name.clone());
+                    prints |= name == "string" && args.len() > 1;
+                }
+            }
+            NodeKind::Regex { .. } => has_regex = true,
+            _ => {}
+        });
+        let compile = |text: &str| jlens_core::Expression::compile(text).map_err(|error| located(&error));
+        let spanned = rewrite::with_spans(text, &ast.root);
+        let mut redefined = rewrite::redefined(&names);
+        redefined.retain(|name| !(prints && *name == "string"));
+        let defined = match redefined.is_empty() {
+            true => None,
+            false => Some(compile(&rewrite::with_definitions(&spanned, &redefined))?),
+        };
+        let used = |own: &Own| match own {
+            Own::Span => spanned != text,
+            Own::Distinct => defined.is_some(),
+            own => names.contains(own.name()),
+        };
+        let functions: Vec<Own> = Own::ALL.into_iter().filter(used).collect();
+        let expression = compile(&spanned)?;
+        let reads = Reads::default();
+        let mut query =
+            Query { expression, defined, redefined, limits, reads, names, functions, is_metered, has_regex };
+        let shared = Shared::new(&Random::from_seed([0; 32]), limits);
+        // A function that does not exist fails when it is called, and reads nothing.
+        let catalog = function_catalog();
+        let mut bindings = query.bindings(Vec::new(), &shared);
+        for name in
+            called.iter().filter(|name| !catalog.iter().any(|function| function.name == name.as_str()))
+        {
+            if bindings.get_function(name).is_none() {
+                bindings = bindings.function(name, HostFunction::new(0, |_, _| Ok(None)).without_input());
+            }
+        }
+        query.reads = query.expression.reads_with(&bindings);
+        Ok(query)
+    }
+
+    /// Whether a name stands anywhere behind a `$`.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// The bindings that it reads.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.reads.bindings().keys().map(String::as_str)
+    }
+
+    /// Whether it reads anything of its input. That something is made in its context alone is no reading.
+    pub(super) fn reads_input(&self) -> bool {
+        match self.reads.input() {
+            None => false,
+            Some(Read::Whole) => true,
+            Some(Read::Fields(fields)) => !fields.is_empty(),
+        }
+    }
+
+    /// Whether a field of a binding is read by its name.
+    pub(super) fn names_field(&self, binding: &str, field: &str) -> bool {
+        self.reads.binding(binding).and_then(Read::fields).is_some_and(|fields| fields.contains_key(field))
+    }
+
+    /// Whether what lies under these names, the first that of a binding, may be read.
+    pub(super) fn may_read(&self, path: &[&str]) -> bool {
+        let Some((binding, fields)) = path.split_first() else { return true };
+        let Some(mut read) = self.reads.binding(binding) else { return self.reads.every_binding() };
+        for field in fields {
+            match read {
+                Read::Whole => return true,
+                Read::Fields(known) => match known.get(*field) {
+                    Some(below) => read = below,
+                    None => return false,
+                },
+            }
+        }
+        true
+    }
+
+    /// The part of a value that is read of what lies under these names.
+    pub(super) fn part(&self, path: &[&str], value: &Value) -> Value {
+        let mut read = path.first().and_then(|binding| self.reads.binding(binding));
+        for field in path.iter().skip(1) {
+            match read {
+                Some(Read::Fields(known)) => read = known.get(*field),
+                Some(Read::Whole) | None => break,
+            }
+        }
+        read.map_or_else(|| value.clone(), |read| read.cut(value))
+    }
+
+    /// The value on an input and with variables; `None` is undefined. What it costs is counted in steps, so the
+    /// same arguments always lead to the same end.
+    pub fn evaluate(
+        &self,
+        input: Option<&Value>,
+        variables: Vec<(String, Value)>,
+        now: Timestamp,
+        random: &mut Random,
+    ) -> Result<Option<Value>, QueryError> {
+        let limits = self.limits;
+        let steps = if self.has_regex { limits.regex_steps_max } else { limits.steps_max };
+        let mut options = Options::new()
+            .now(now.milliseconds())
+            .seed(random.next_u64())
+            .max_steps(steps)
+            .max_depth(limits.depth_max)
+            .max_string_length(limits.string_bytes_max)
+            .max_array_length(limits.elements_max)
+            .max_result_size(limits.result_bytes_max);
+        let shared = Shared::new(random, limits);
+        let hidden = variables.iter().any(|(name, _)| self.redefined.contains(&name.as_str()));
+        let expression = self.defined.as_ref().filter(|_| !hidden).unwrap_or(&self.expression);
+        let bindings = self.bindings(variables, &shared);
+        let found = if self.is_metered {
+            let token = CancelToken::new();
+            options = options.cancel_token(token.clone());
+            let mut meter = Meter { left: limits.memory_bytes_max, token, result_is_function: false };
+            let found = expression.evaluate_traced(input, &bindings, &options, &mut meter);
+            found.map(|found| found.ok_or(meter.result_is_function))
+        } else {
+            let found = expression.evaluate_with(input, &bindings, &options);
+            found.map(|found| found.ok_or_else(|| self.ends_in_a_function(input, &bindings, &options)))
+        };
+        *random = shared.into_random();
+        match found {
+            Ok(Ok(value)) => Ok(Some(normal(value))),
+            Ok(Err(false)) => Ok(None),
+            Ok(Err(true)) => Err(QueryError {
+                code: FUNCTION.to_owned(),
+                message: "The result is a function".to_owned(),
+                position: None,
+                token: None,
+            }),
+            Err(error) => Err(QueryError::of(&error)),
+        }
+    }
+
+    /// Whether what came out as nothing is a function. The same steps are made again.
+    fn ends_in_a_function(&self, input: Option<&Value>, bindings: &Bindings, options: &Options) -> bool {
+        let mut meter = Meter { left: usize::MAX, token: CancelToken::new(), result_is_function: false };
+        let _ = self.expression.evaluate_traced(input, bindings, options, &mut meter);
+        meter.result_is_function
+    }
+
+    fn bindings(&self, variables: Vec<(String, Value)>, shared: &Shared) -> Bindings {
+        let mut bindings: Bindings = variables.into_iter().collect();
+        for own in &self.functions {
+            let taken = bindings.get(own.name()).is_some();
+            if !taken {
+                bindings = bindings.function(own.name(), host_function(*own, shared.clone()));
+            }
+        }
+        bindings
+    }
+}
+
+/// What the functions of one evaluation have in common.
+#[derive(Clone)]
+struct Shared {
+    random: Arc<Mutex<Random>>,
+    /// Bytes that ranges may still take.
+    left: Arc<AtomicUsize>,
+    elements_max: usize,
+}
+
+impl Shared {
+    fn new(random: &Random, limits: Limits) -> Self {
+        Shared {
+            random: Arc::new(Mutex::new(random.clone())),
+            left: Arc::new(AtomicUsize::new(limits.memory_bytes_max)),
+            elements_max: limits.elements_max,
+        }
+    }
+
+    fn into_random(self) -> Random {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Pays for the elements of an array that one of our functions makes.
+    fn pay(&self, elements: usize) -> Result<(), Error> {
+        let bytes = elements.saturating_mul(ELEMENT_BYTES);
+        let left = self.left.load(Ordering::Relaxed).checked_sub(bytes);
+        match left {
+            Some(left) => {
+                self.left.store(left, Ordering::Relaxed);
+                Ok(())
+            }
+            None => Err(Error::new("U1001").with("message", "too many elements")),
+        }
+    }
+}
+
+fn host_function(own: Own, shared: Shared) -> HostFunction {
+    let call = move |arguments: &[Option<Value>], _: &jlens_core::HostCall<'_>| {
+        let mut random = shared.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = match own {
+            Own::Partition => functions::partition(arguments),
+            Own::Range => functions::range(arguments),
+            Own::Hash => functions::hash(arguments),
+            Own::Random => functions::random(arguments, &mut random),
+            Own::Uuid => Ok(Some(Value::String(random.uuid_v4()))),
+            Own::Parse => functions::parse(arguments),
+            Own::Span => {
+                let span = functions::Span::of(arguments, shared.elements_max)?;
+                shared.pay(span.elements())?;
+                return Ok(span.value());
+            }
+            Own::Distinct => match arguments.first() {
+                Some(Some(Value::Array(elements))) => Ok(Some(Value::Array(functions::distinct(elements)))),
+                Some(other) => Ok(other.clone()),
+                None => Ok(None),
+            },
+        };
+        if let (Own::Partition | Own::Range, Ok(Some(Value::Array(elements)))) = (own, &answer) {
+            shared.pay(elements.len())?;
+        }
+        answer.map_err(|refused| Error::new("D3137").with("message", refused))
+    };
+    HostFunction::new(own.arity(), call).without_input()
+}
+
+/// The same value with its numbers as JavaScript prints them: no fraction where there is none.
+fn normal(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::Number(normal_number(number)),
+        Value::Array(elements) => Value::Array(elements.into_iter().map(normal).collect()),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(name, member)| (name, normal(member))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => value,
+    }
+}
+
+/// The same for one number.
+pub(super) fn normal_number(number: Number) -> Number {
+    match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 => {
+            // Both bounds are exact, and what lies between them converts exactly.
+            if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&float) {
+                Number::from(float as i64)
+            } else if (0.0..18_446_744_073_709_551_616.0).contains(&float) {
+                Number::from(float as u64)
+            } else {
+                number
+            }
+        }
+        Some(_) | None => number,
+    }
+}
