@@ -109,7 +109,7 @@ pub async fn what_a_trigger_was_remains_until_it_is_forgotten(adapter: &dyn Adap
         KeptTrigger { definition: "changed".to_owned(), next_tick: None, revision: 2, ..made.clone() };
     let [first, last] =
         [Remains { trigger: made.clone(), since: second(1) }, Remains { trigger: changed, since: second(3) }];
-    assert_eq!(db.remains(1).await.unwrap(), [first.clone()]);
+    assert_eq!(db.remains(1).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(db.remains(10).await.unwrap(), [first, last.clone()]);
     db.forget_remains(made.id, 1).await.unwrap();
     db.forget_remains(made.id, 1).await.unwrap();
