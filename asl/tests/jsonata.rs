@@ -40,8 +40,12 @@ fn evaluate(text: &str) -> Result<Value, Problem> {
     let expression = expression.unwrap_or_else(|error| panic!("{text}: {error}"));
     let facts = facts();
     let mut context = Context::new(&facts, "S", facts.started_at);
-    context.variables =
-        Variables::from_iter([("x".to_owned(), json!(42)), ("object".to_owned(), json!({"a": {"b": [1]}}))]);
+    context.variables = Variables::from_iter([
+        ("x".to_owned(), json!(42)),
+        ("object".to_owned(), json!({"a": {"b": [1]}})),
+        // As a function of the language is.
+        ("max".to_owned(), json!(5)),
+    ]);
     let input = input();
     let result = json!({"answer": [1, 2]});
     let scope = Scope::after(&input, &context, Work::Result(&result));
@@ -65,6 +69,7 @@ fn expressions_see_the_input_the_result_the_context_and_variables() {
         ("$states.context.Execution.Input.whole", json!(true)),
         ("$count($keys($states))", json!(3)),
         ("$x + 1", json!(43)),
+        ("$max + 1", json!(6)),
         ("$object.a.b", json!([1])),
         ("$sum($states.input.items.price)", json!(5.5)),
         ("$states.input.items[price > 2].id", json!(2)),
@@ -159,6 +164,12 @@ fn failures_are_told_in_the_words_of_aws() {
 
 /// Whoever writes these wants an engine to hang or to fall over. Each is stopped by a count, not by a clock.
 #[test]
+fn a_cause_is_no_longer_than_aws_lets_it_be() {
+    let cause = cause("($s := $pad('', 60000, 'x'); -$s)");
+    assert_eq!(cause.chars().count(), 32_768);
+}
+
+#[test]
 fn hostile_expressions_are_stopped() {
     let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(3_000), close.repeat(3_000));
     let hostile = [
@@ -186,6 +197,11 @@ fn hostile_expressions_are_stopped() {
         "($s := $pad('x', 1000000); $map([1..90000].$s, $uppercase))".to_owned(),
         "($a := [1..90000].{'x': $}; $map($a, function() { $a.* }))".to_owned(),
         "$sort([1..100000], function($l, $r) { $r > $l })".to_owned(),
+        "($reduce([1..100000], function($f, $i) { function() { $f } }); 1)".to_owned(),
+        "$replace($pad('', 1000000, 'a'), 'a', $pad('', 1000000, 'b'))".to_owned(),
+        "$replace($pad('', 1000000, 'a'), /a/, $pad('', 1000000, 'b'))".to_owned(),
+        "($s := $string([1..90000]); $count($map([1..5000], function($i) { $parse($s) })))".to_owned(),
+        "($a := [1..100000]; $count($filter($a, function($v) { 0 in $a })))".to_owned(),
     ];
     for text in hostile {
         println!("{text}");
@@ -197,6 +213,10 @@ fn hostile_expressions_are_stopped() {
     for text in [nested("(", ")"), nested("[", "]"), nested("-", ""), nested("1+(", ")")] {
         assert!(Query::compile(&text, Limits::DEFAULT).is_err());
     }
+    let long = "$sum($map([1..60000], function($v) { $v * 2 }))";
+    let query = Query::compile(long, Limits::DEFAULT).unwrap();
+    let found = query.evaluate(None, Vec::new(), Timestamp::default(), &mut Random::from_seed([0; 32]));
+    assert_eq!(found, Ok(Some(json!(3_600_060_000_u64))));
     // This one is not stopped: it is quick.
     let query = Query::compile("$count($distinct([1..100000]))", Limits::DEFAULT).unwrap();
     let found = query.evaluate(None, Vec::new(), Timestamp::default(), &mut Random::from_seed([0; 32]));

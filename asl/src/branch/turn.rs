@@ -10,6 +10,7 @@ use super::{
     Transition, Visit, Waiting,
 };
 use crate::data::failure::names;
+use crate::data::json::is_deeper_than;
 use crate::data::random::Random;
 use crate::data::template::Template;
 use crate::data::variables::Assigned;
@@ -333,14 +334,5 @@ impl<'a> Turn<'a> {
         };
         let forked = matches!(waiting, Waiting::Branches { .. });
         forked || self.evaluation_failed && !self.history.iter().any(has_succeeded)
-    }
-}
-
-/// Whether a value nests deeper than `max`. Its own recursion is bounded by `max`.
-fn is_deeper_than(value: &Value, max: usize) -> bool {
-    match value {
-        Value::Array(elements) => max == 0 || elements.iter().any(|element| is_deeper_than(element, max - 1)),
-        Value::Object(members) => max == 0 || members.values().any(|member| is_deeper_than(member, max - 1)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }

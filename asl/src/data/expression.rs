@@ -19,6 +19,7 @@ use crate::data::random::Random;
 use crate::data::{Problem, Scope, Work};
 
 mod functions;
+mod host;
 mod message;
 mod meter;
 mod query;
@@ -139,7 +140,8 @@ impl Expression {
         if query.may_read(&["states"]) {
             variables.push(("states".to_owned(), self.states(scope)));
         }
-        for name in self.variables() {
+        // A variable goes before a function of its name, which the library takes the name for.
+        for name in query.all_names() {
             if let Some(value) = scope.context.variables.get(name) {
                 variables.push((name.to_owned(), query.part(&[name], value)));
             }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::limits::CAUSE_CHARACTERS_MAX;
+
 /// The reserved error names that Warren itself raises or treats apart (Step Functions
 /// developer guide, "Error names").
 pub mod names {
@@ -36,6 +38,11 @@ pub struct Problem {
 impl Problem {
     /// A JSONata expression that failed, or whose value is of no use.
     pub fn evaluation(cause: impl Into<String>, location: Option<&str>) -> Self {
+        let mut cause = cause.into();
+        // It may hold the value that the expression fell over; a Catch must be able to carry it.
+        if let Some((end, _)) = cause.char_indices().nth(CAUSE_CHARACTERS_MAX) {
+            cause.truncate(end);
+        }
         Problem {
             failure: Failure::new(names::QUERY_EVALUATION_ERROR, cause),
             location: location.map(str::to_owned),

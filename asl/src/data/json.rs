@@ -100,6 +100,15 @@ fn source(text: &str) -> String {
     shown
 }
 
+/// Whether a value nests deeper than `max`. Its own recursion is bounded by `max`.
+pub(crate) fn is_deeper_than(value: &Value, max: usize) -> bool {
+    match value {
+        Value::Array(elements) => max == 0 || elements.iter().any(|element| is_deeper_than(element, max - 1)),
+        Value::Object(members) => max == 0 || members.values().any(|member| is_deeper_than(member, max - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::data::Failure;
-use crate::limits::{ASSIGN_BYTES_MAX, VARIABLE_BYTES_MAX, VARIABLES_BYTES_MAX};
+use crate::data::json::is_deeper_than;
+use crate::limits::{ASSIGN_BYTES_MAX, JSON_DEPTH_MAX, VARIABLE_BYTES_MAX, VARIABLES_BYTES_MAX};
 
 /// The variables that a branch sees. Cheap to copy: children share what they began with.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl Variables {
         let (mut bytes, mut replaced) = (0, 0);
         for (name, value) in &values {
             let text = value.to_string();
-            if text.len() > VARIABLE_BYTES_MAX {
+            if text.len() > VARIABLE_BYTES_MAX || is_deeper_than(value, JSON_DEPTH_MAX) {
                 return Err(Failure::data_limit_exceeded(state));
             }
             bytes += name.len() + text.len();

@@ -135,6 +135,26 @@ pub(super) fn random(arguments: &[Option<Value>], random: &mut Random) -> Answer
     Ok(Some(Value::from(number)))
 }
 
+/// How long a text `$replace(text, pattern, replacement)` may make, at most. A pattern that is a regular expression is
+/// none of the arguments, and neither is a replacement that is a function.
+pub(super) fn replaced_bytes(arguments: &[Option<Value>]) -> usize {
+    let text = |at: usize| arguments.get(at).and_then(Option::as_ref).and_then(Value::as_str);
+    let Some(whole) = text(0) else { return 0 };
+    let replacement = text(2).map_or(0, str::len);
+    match text(1) {
+        Some("") | None => {
+            // Each `$0` in it stands for what was found; what is found does not overlap.
+            let references = text(2).map_or(0, |text| text.matches('$').count());
+            let places = whole.len().saturating_add(1);
+            places.saturating_mul(replacement).saturating_add(references.saturating_mul(whole.len()))
+        }
+        Some(pattern) => {
+            let count = whole.matches(pattern).count();
+            whole.len().saturating_add(count.saturating_mul(replacement))
+        }
+    }
+}
+
 /// `$distinct(array)`: each value once, in the order of the first occurrences.
 pub(super) fn distinct(elements: &[Value]) -> Vec<Value> {
     let mut seen = BTreeSet::new();

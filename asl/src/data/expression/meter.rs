@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use super::rewrite;
 
+/// Bytes that a closure takes, and its place on the stack when closures that hold each other are dropped.
+const CLOSURE_BYTES: usize = 1_024;
+/// Bytes that a member of an object takes.
+const MEMBER_BYTES: usize = 96;
 /// Bytes that an element of an array takes, and a little more.
 pub(super) const ELEMENT_BYTES: usize = 32;
 
@@ -25,8 +29,13 @@ impl Meter {
         let bytes = match value.type_name() {
             "string" => value.to_json().as_ref().and_then(Value::as_str).map_or(0, str::len),
             "array" => elements(value).saturating_mul(ELEMENT_BYTES),
-            _ => return,
+            // What it shares with others is not counted again.
+            _ => MEMBER_BYTES,
         };
+        self.take(bytes);
+    }
+
+    fn take(&mut self, bytes: usize) {
         match self.left.checked_sub(bytes) {
             Some(left) => self.left = left,
             None => self.token.cancel(),
@@ -36,6 +45,14 @@ impl Meter {
 
 impl Tracer for Meter {
     fn exit(&mut self, node: &Node, outcome: Outcome<'_>) {
+        let is_function = matches!(outcome, Outcome::Value(value) if value.type_name() == "function");
+        match &node.kind {
+            // A call in the last place is a closure, too, that is gone with the call.
+            NodeKind::Lambda(lambda) if is_function && !lambda.thunk => self.take(CLOSURE_BYTES),
+            NodeKind::Partial { .. } if is_function => self.take(CLOSURE_BYTES),
+            NodeKind::Object { pairs } => self.take(MEMBER_BYTES.saturating_mul(pairs.len() + 1)),
+            _ => {}
+        }
         let makes = match &node.kind {
             NodeKind::Binary { op: BinaryOp::Concat, .. }
             | NodeKind::Array { .. }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jlens_core::ast::BinaryOp;
 use jlens_core::reads::{Read, Reads};
 use jlens_core::{Bindings, CancelToken, Error, HostFunction, NodeKind, Options, function_catalog};
 use serde_json::{Number, Value};
 
-use super::meter::{ELEMENT_BYTES, Meter};
+use super::host::{Own, Shared, host_function};
+use super::meter::Meter;
 use super::{functions, message, rewrite};
 use crate::data::random::Random;
 use crate::data::timestamp::Timestamp;
@@ -78,6 +78,7 @@ pub struct Query {
     /// Whether it can make much, which is counted then.
     is_metered: bool,
     has_regex: bool,
+    has_lambda: bool,
 }
 
 /// Why an expression cannot be compiled or evaluated.
@@ -92,6 +93,11 @@ pub struct QueryError {
     /// The token that the error is about, where there is one.
     pub token: Option<String>,
 }
+
+/// The last wall, behind all that is counted: what comes to it would hold an engine, and comes to it again.
+const LAST_WALL: Duration = Duration::from_secs(2);
+/// Closures that hold each other are dropped one within the other: as many as [`Meter`] lets live need less.
+const CLOSURE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// The result is a function, which is no value.
 const FUNCTION: &str = "function";
@@ -132,48 +138,6 @@ impl fmt::Display for QueryError {
 
 impl std::error::Error for QueryError {}
 
-/// The functions that are ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Own {
-    Partition,
-    Range,
-    Hash,
-    Random,
-    Uuid,
-    Parse,
-    /// Stands for `..`.
-    Span,
-    /// Stands for `$distinct` of many elements.
-    Distinct,
-}
-
-impl Own {
-    const ALL: [Own; 8] =
-        [Own::Partition, Own::Range, Own::Hash, Own::Random, Own::Uuid, Own::Parse, Own::Span, Own::Distinct];
-
-    fn name(self) -> &'static str {
-        match self {
-            Own::Partition => "partition",
-            Own::Range => "range",
-            Own::Hash => "hash",
-            Own::Random => "random",
-            Own::Uuid => "uuid",
-            Own::Parse => "parse",
-            Own::Span => rewrite::SPAN,
-            Own::Distinct => rewrite::DISTINCT,
-        }
-    }
-
-    fn arity(self) -> usize {
-        match self {
-            Own::Uuid => 0,
-            Own::Random | Own::Parse | Own::Distinct => 1,
-            Own::Partition | Own::Hash | Own::Span => 2,
-            Own::Range => 3,
-        }
-    }
-}
-
 impl Query {
     /// Compiles an expression.
     pub fn compile(text: &str, limits: Limits) -> Result<Query, QueryError> {
@@ -186,7 +150,7 @@ impl Query {
         let (mut names, mut called) = (BTreeSet::new(), BTreeSet::new());
         // Whether `$string` is asked for more than one line, which its definition of ours cannot.
         let mut prints = false;
-        let (mut is_metered, mut has_regex) = (false, false);
+        let (mut is_metered, mut has_regex, mut has_lambda) = (false, false, false);
         rewrite::walk(&ast.root, |node| match &node.kind {
             NodeKind::Variable { name } => {
                 names.insert(name.clone());
@@ -202,9 +166,12 @@ impl Query {
                     prints |= name == "string" && args.len() > 1;
                 }
             }
+            NodeKind::Lambda(_) | NodeKind::Partial { .. } => (is_metered, has_lambda) = (true, true),
             NodeKind::Regex { .. } => has_regex = true,
             _ => {}
         });
+        // The library makes a regular expression of its picture.
+        has_regex |= names.contains("toMillis");
         let compile = |text: &str| jlens_core::Expression::compile(text).map_err(|error| located(&error));
         let spanned = rewrite::with_spans(text, &ast.root);
         let mut redefined = rewrite::redefined(&names);
@@ -215,14 +182,24 @@ impl Query {
         };
         let used = |own: &Own| match own {
             Own::Span => spanned != text,
-            Own::Distinct => defined.is_some(),
+            Own::Distinct | Own::Fits => defined.is_some(),
             own => names.contains(own.name()),
         };
         let functions: Vec<Own> = Own::ALL.into_iter().filter(used).collect();
         let expression = compile(&spanned)?;
         let reads = Reads::default();
-        let mut query =
-            Query { expression, defined, redefined, limits, reads, names, functions, is_metered, has_regex };
+        let mut query = Query {
+            expression,
+            defined,
+            redefined,
+            limits,
+            reads,
+            names,
+            functions,
+            is_metered,
+            has_regex,
+            has_lambda,
+        };
         let shared = Shared::new(&Random::from_seed([0; 32]), limits);
         // A function that does not exist fails when it is called, and reads nothing.
         let catalog = function_catalog();
@@ -243,9 +220,15 @@ impl Query {
         self.names.contains(name)
     }
 
-    /// The bindings that it reads.
+    /// The bindings that it reads, but functions.
     pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
-        self.reads.bindings().keys().map(String::as_str)
+        let is_own = |name: &str| Own::ALL.iter().any(|own| own.name() == name);
+        self.reads.bindings().keys().map(String::as_str).filter(move |name| !is_own(name))
+    }
+
+    /// Every name behind a `$`, of a variable or not.
+    pub(super) fn all_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
     }
 
     /// Whether it reads anything of its input. That something is made in its context alone is no reading.
@@ -304,6 +287,7 @@ impl Query {
         let mut options = Options::new()
             .now(now.milliseconds())
             .seed(random.next_u64())
+            .timeout(LAST_WALL)
             .max_steps(steps)
             .max_depth(limits.depth_max)
             .max_string_length(limits.string_bytes_max)
@@ -317,7 +301,9 @@ impl Query {
             let token = CancelToken::new();
             options = options.cancel_token(token.clone());
             let mut meter = Meter { left: limits.memory_bytes_max, token, result_is_function: false };
-            let found = expression.evaluate_traced(input, &bindings, &options, &mut meter);
+            let mut evaluate = || expression.evaluate_traced(input, &bindings, &options, &mut meter);
+            let found =
+                if self.has_lambda { stacker::grow(CLOSURE_STACK_BYTES, evaluate) } else { evaluate() };
             found.map(|found| found.ok_or(meter.result_is_function))
         } else {
             let found = expression.evaluate_with(input, &bindings, &options);
@@ -354,71 +340,6 @@ impl Query {
         }
         bindings
     }
-}
-
-/// What the functions of one evaluation have in common.
-#[derive(Clone)]
-struct Shared {
-    random: Arc<Mutex<Random>>,
-    /// Bytes that ranges may still take.
-    left: Arc<AtomicUsize>,
-    elements_max: usize,
-}
-
-impl Shared {
-    fn new(random: &Random, limits: Limits) -> Self {
-        Shared {
-            random: Arc::new(Mutex::new(random.clone())),
-            left: Arc::new(AtomicUsize::new(limits.memory_bytes_max)),
-            elements_max: limits.elements_max,
-        }
-    }
-
-    fn into_random(self) -> Random {
-        self.random.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Pays for the elements of an array that one of our functions makes.
-    fn pay(&self, elements: usize) -> Result<(), Error> {
-        let bytes = elements.saturating_mul(ELEMENT_BYTES);
-        let left = self.left.load(Ordering::Relaxed).checked_sub(bytes);
-        match left {
-            Some(left) => {
-                self.left.store(left, Ordering::Relaxed);
-                Ok(())
-            }
-            None => Err(Error::new("U1001").with("message", "too many elements")),
-        }
-    }
-}
-
-fn host_function(own: Own, shared: Shared) -> HostFunction {
-    let call = move |arguments: &[Option<Value>], _: &jlens_core::HostCall<'_>| {
-        let mut random = shared.random.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = match own {
-            Own::Partition => functions::partition(arguments),
-            Own::Range => functions::range(arguments),
-            Own::Hash => functions::hash(arguments),
-            Own::Random => functions::random(arguments, &mut random),
-            Own::Uuid => Ok(Some(Value::String(random.uuid_v4()))),
-            Own::Parse => functions::parse(arguments),
-            Own::Span => {
-                let span = functions::Span::of(arguments, shared.elements_max)?;
-                shared.pay(span.elements())?;
-                return Ok(span.value());
-            }
-            Own::Distinct => match arguments.first() {
-                Some(Some(Value::Array(elements))) => Ok(Some(Value::Array(functions::distinct(elements)))),
-                Some(other) => Ok(other.clone()),
-                None => Ok(None),
-            },
-        };
-        if let (Own::Partition | Own::Range, Ok(Some(Value::Array(elements)))) = (own, &answer) {
-            shared.pay(elements.len())?;
-        }
-        answer.map_err(|refused| Error::new("D3137").with("message", refused))
-    };
-    HostFunction::new(own.arity(), call).without_input()
 }
 
 /// The same value with its numbers as JavaScript prints them: no fraction where there is none.

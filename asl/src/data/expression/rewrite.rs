@@ -16,6 +16,8 @@ use jlens_core::{Node, NodeKind, function_catalog};
 pub(super) const SPAN: &str = "__warren_span";
 /// The name of the function that stands for `$distinct` of many elements.
 pub(super) const DISTINCT: &str = "__warren_distinct";
+/// The name of the function that looks at what `$replace` is about to make.
+pub(super) const FITS: &str = "__warren_fits";
 /// Elements up to which `$distinct` is the library's own, which also knows what is a sequence.
 const DISTINCT_ELEMENTS: usize = 32;
 /// Length up to which a range of two numbers is left alone.
@@ -82,7 +84,7 @@ fn children<'a>(node: &'a Node, out: &mut Vec<&'a Node>) {
 }
 
 /// Functions of the library whose results can be large, whatever they cost in steps.
-const LARGE: [&str; 24] = [
+const LARGE: [&str; 26] = [
     "pad",
     "join",
     "replace",
@@ -107,6 +109,8 @@ const LARGE: [&str; 24] = [
     "keys",
     "split",
     "match",
+    "merge",
+    "fromMillis",
 ];
 
 /// The functions among these names that are given definitions.
@@ -160,6 +164,8 @@ fn definition(out: &mut String, name: &str) -> std::fmt::Result {
     // The library takes an argument that is there and undefined for no function.
     let call = match name {
         "sort" => format!("$exists($p1) ? ${OWN}sort($p0,$p1) : ${OWN}sort($p0)"),
+        // It is made as a whole before anybody looks at its length.
+        "replace" => format!("(${FITS}($p0,$p1,$p2); ${OWN}replace({parameters}))"),
         _ => format!("${OWN}{name}({parameters})"),
     };
     write!(
