@@ -1,7 +1,8 @@
 //! The Amazon States Language: parse, check, interpret.
 //!
-//! This crate knows nothing outside itself: no I/O, no clock, no runtime, no random source. A
-//! definition is read once into a [`Program`](program::Program) ([`definition::check`]); from then on
+//! This crate knows nothing outside itself: no I/O, no runtime, no random source, and no clock but the
+//! [last wall](data::expression) that an expression may run into. A definition is read once into a
+//! [`Program`](program::Program) ([`definition::check`]); from then on
 //! [`Branch::apply`](branch::Branch::apply) is told what happened and answers what must be done:
 //!
 //! ```text

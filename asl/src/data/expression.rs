@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The language is that of the `jlens-core` crate. Expressions come from strangers: an evaluation takes at most
-//! so many steps, levels, elements and bytes, all of them counted, so that one that is made again decides alike;
-//! no clock has a say.
+//! so many steps, levels, elements and bytes, all of them counted, so that one that is made again decides alike.
+//! Behind that stands a wall of time, the only clock of this crate, for what the library does in one step.
 
 use std::fmt;
 use std::sync::Arc;

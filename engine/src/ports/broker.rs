@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 mod address;
 
-pub use address::{Address, Exchange, Family, Prefix, Queue, is_own_name};
+pub use address::{Address, Exchange, Family, Prefix, Queue};
 
 /// A message on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,8 +59,9 @@ impl Core {
         }
         // Each asks the broker: of a deployment with more of them only the first are told.
         for kept in self.triggers.triggers().await?.iter().take(TRIGGERS_MAX) {
-            let waiting = self.trigger_backlog(kept).await?.waiting;
-            metrics::triggers::waiting(&kept.name, waiting);
+            if let Some(waiting) = self.events_waiting(kept).await? {
+                metrics::triggers::waiting(&kept.name, waiting);
+            }
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ const OWN_WORDS: [&str; 16] = [
 ];
 
 /// Whether a queue or an exchange of ours may have this name, without an adapter's prefix.
-pub fn is_own_name(name: &str) -> bool {
+fn is_own_name(name: &str) -> bool {
     OWN_WORDS.contains(&name.split('.').next().unwrap_or_default())
 }
 

@@ -9,7 +9,7 @@ use super::letters;
 use super::starting::Order;
 use crate::arn::{Arn, Home, Resource};
 use crate::events::bus_rule::BusRule;
-use crate::events::envelope::Envelope;
+use crate::events::envelope::{Arrival, Envelope};
 use crate::events::execution_name::ExecutionName;
 use crate::events::input::{Message, Subject};
 use crate::events::rule::{Machine, NameFrom, Source, Trigger};
@@ -326,17 +326,9 @@ impl Compiled {
     /// What a tick sends, as if it had come in a message.
     pub(super) fn tick_delivery(&self, home: &Home, tick: Timestamp) -> Delivery {
         let id = ExecutionName::of_tick(&self.trigger.name, tick).as_str().to_owned();
-        let event = Envelope {
-            version: "0".to_owned(),
-            id: id.clone(),
-            detail_type: "Scheduled Event".to_owned(),
-            source: "aws.events".to_owned(),
-            account: home.account.clone(),
-            time: tick,
-            region: home.region.clone(),
-            resources: vec![self.rule_arn.clone()],
-            detail: Value::Object(Map::new()),
-        };
+        let (account, region) = (home.account.clone(), home.region.clone());
+        let arrival = Arrival { id: id.clone(), account, region, at: tick };
+        let event = Envelope::scheduled(&self.rule_arn, arrival);
         Delivery {
             tag: DeliveryTag(0),
             id,

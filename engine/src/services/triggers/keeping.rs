@@ -257,14 +257,23 @@ impl Core {
 
     /// Triggers as the operator sees them: how many messages wait, and how many are dead letters.
     pub async fn trigger_backlog(&self, kept: &KeptTrigger) -> Result<Backlog, Unavailable> {
-        let mut backlog = Backlog::default();
+        let waiting = self.events_waiting(kept).await?.unwrap_or_default();
+        let mut backlog = Backlog { waiting, dead_letters: 0 };
         for part in Compiled::all(kept, &self.home).unwrap_or_default() {
-            if let Some(queue) = &part.queue {
-                backlog.waiting += self.broker.ready(queue).await?;
-            }
             backlog.dead_letters += self.broker.ready(&part.dead_letters).await?;
         }
         Ok(backlog)
+    }
+
+    /// How many events wait for a trigger; `None` for one without a queue, as a schedule is.
+    pub(crate) async fn events_waiting(&self, kept: &KeptTrigger) -> Result<Option<u64>, Unavailable> {
+        let mut waiting = None;
+        for part in Compiled::all(kept, &self.home).unwrap_or_default() {
+            if let Some(queue) = &part.queue {
+                waiting = Some(waiting.unwrap_or(0) + self.broker.ready(queue).await?);
+            }
+        }
+        Ok(waiting)
     }
 }
 
