@@ -67,7 +67,7 @@ fn enter(bencher: Bencher<'_, '_>, state: Value, answers: bool) {
     let end = json!({ "Type": "Succeed" });
     let program = compile(&json!({ "StartAt": "A", "States": { "A": state, "B": end } }));
     let (facts, limits, path, tick) = (facts(), Limits::default(), BranchPath::root(), tick());
-    let run = Run { program: &program, execution: &facts, limits: &limits, path: &path };
+    let run = Run { program: &program, execution: &facts, limits: &limits, path: &path, setting: None };
     let (branch, _) = Branch::start(&run, order(), String::new(), tick.now);
     let transitions: u32 = if answers { 2 } else { 1 };
     bencher.counter(ItemsCount::new(transitions)).with_inputs(|| branch.clone()).bench_local_values(

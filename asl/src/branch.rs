@@ -37,6 +37,7 @@ mod parallel;
 mod pass;
 mod retry;
 mod task;
+mod trial;
 mod turn;
 mod wait;
 
@@ -45,6 +46,7 @@ pub use effect::{
     BranchEnd, BranchFailure, BranchResult, Effect, FailedState, Fork, Outcome, TaskRequest, Transition,
 };
 pub use event::{Aborted, Answer, Event, Source, StaleEvent};
+pub use trial::{Progress, Setting, Trial, Verdict};
 use turn::Turn;
 
 /// The value of a branch. It says all that is needed to go on, so it can travel in a message.
@@ -193,6 +195,8 @@ pub struct Run<'a> {
     pub limits: &'a Limits,
     /// The branch that is told the event.
     pub path: &'a BranchPath,
+    /// What stands in for an execution where a state is tried by itself.
+    pub setting: Option<&'a Setting>,
 }
 
 /// Time and randomness of one transition, and what its state would have to ask the service.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::data::path::{Path, PathError, ReferencePath, Root};
 use crate::data::random::Random;
+use crate::data::steps::{Step, Steps};
 use crate::data::template::Template;
 
 pub mod context;
@@ -19,6 +20,7 @@ pub mod intrinsic;
 pub mod json;
 pub mod path;
 pub mod random;
+pub mod steps;
 pub mod template;
 pub mod timestamp;
 pub mod variables;
@@ -149,6 +151,31 @@ impl DataFlow {
         }
     }
 
+    /// Notes the effective input, which has a name in JSONPath only.
+    pub fn note_input(&self, effective: &Value, steps: &mut Steps) {
+        if let DataFlow::JsonPath(_) = self {
+            steps.note(Step::AfterInputPath, effective);
+        }
+    }
+
+    /// Notes what the state works on. In JSONata it has a name where `Arguments` make it.
+    pub fn note_arguments(&self, arguments: &Value, steps: &mut Steps) {
+        match self {
+            DataFlow::JsonPath(_) => steps.note(Step::AfterParameters, arguments),
+            DataFlow::Jsonata(JsonataFlow { arguments: Some(_), .. }) => {
+                steps.note(Step::AfterArguments, arguments);
+            }
+            DataFlow::Jsonata(JsonataFlow { arguments: None, .. }) => {}
+        }
+    }
+
+    /// Notes the items of a Map, which have a name in JSONPath only.
+    pub fn note_items(&self, items: &Value, steps: &mut Steps) {
+        if let DataFlow::JsonPath(_) = self {
+            steps.note(Step::AfterItemsPath, items);
+        }
+    }
+
     /// Effective input to what the state works on.
     pub fn arguments<'a>(
         &self,
@@ -189,6 +216,7 @@ impl DataFlow {
         result: Value,
         context: &Context<'_>,
         random: &mut Random,
+        steps: &mut Steps,
     ) -> Result<Value, Problem> {
         match self {
             DataFlow::JsonPath(flow) => {
@@ -196,7 +224,9 @@ impl DataFlow {
                     None => result,
                     Some(template) => template.evaluate(Scope::new(&result, context), random)?,
                 };
+                steps.note(Step::AfterResultSelector, &selected);
                 let merged = flow.result_path.merge(raw, selected)?;
+                steps.note(Step::AfterResultPath, &merged);
                 Ok(flow.output_path.take(merged, context)?)
             }
             DataFlow::Jsonata(flow) => match &flow.output {

@@ -33,10 +33,12 @@ mod resource;
 mod retry;
 mod source;
 mod state;
+mod state_alone;
 mod task;
 mod values;
 
 pub use diagnostic::{Code, Diagnostic, Severity};
+pub use state_alone::STATE_ALONE;
 
 use diagnostic::Report;
 use fields::Object;
@@ -90,11 +92,44 @@ impl Checked {
 /// );
 /// ```
 pub fn check(text: &str, workflow: WorkflowType) -> Checked {
+    check_as(text, workflow, Purpose::Run)
+}
+
+/// Checks a definition of which one state is to be tried by itself. What cannot run as a whole yet is no
+/// obstacle to that.
+pub fn check_to_try(text: &str) -> Checked {
+    check_as(text, WorkflowType::Standard, Purpose::Try)
+}
+
+/// Checks a single state that is to be tried by itself: the definition of nothing but that. In the program it is
+/// called [`STATE_ALONE`], and the states that it leads to need not be there.
+pub fn check_state_alone(text: &str) -> Checked {
+    check_as(text, WorkflowType::Standard, Purpose::TryAlone)
+}
+
+/// What a definition is checked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To run it.
+    Run,
+    /// To try one of its states.
+    Try,
+    /// To try the state that it is.
+    TryAlone,
+}
+
+fn check_as(text: &str, workflow: WorkflowType, purpose: Purpose) -> Checked {
     let mut checker = Checker::new(workflow);
-    let value = checker.parse(text);
+    let value = checker.parse(text).map(|value| match purpose {
+        Purpose::TryAlone => state_alone::machine_of(value),
+        Purpose::Run | Purpose::Try => value,
+    });
     let program = value.as_ref().and_then(|value| checker.definition(value));
     let Checker { report, reads_execution_input, variable_references, .. } = checker;
-    let program = program.filter(|_| report.is_clean());
+    let program = program.filter(|_| match purpose {
+        Purpose::Run => report.is_clean(),
+        Purpose::Try | Purpose::TryAlone => !report.has_errors(),
+    });
     let (diagnostics, unsupported) = report.into_parts();
     Checked { program, diagnostics, unsupported, reads_execution_input, variable_references }
 }

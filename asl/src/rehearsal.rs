@@ -89,7 +89,7 @@ impl<'a> Rehearsal<'a> {
         seed: [u8; 32],
     ) -> Self {
         let path = BranchPath::root();
-        let run = Run { program, execution: &facts, limits: &limits, path: &path };
+        let run = Run { program, execution: &facts, limits: &limits, path: &path, setting: None };
         let (branch, started) = Branch::start(&run, facts.input.clone(), input_text, now);
         let row = Row { path: path.clone(), seq: 0, first_id: 1, events: vec![started] };
         Rehearsal {
@@ -210,7 +210,8 @@ impl<'a> Rehearsal<'a> {
         let token = format!("{path}/{seq}");
         let tick = self.tick(token.clone());
         let live = self.branches.get_mut(path).ok_or(StaleEvent)?;
-        let run = Run { program: self.program, execution: &self.facts, limits: &self.limits, path };
+        let run =
+            Run { program: self.program, execution: &self.facts, limits: &self.limits, path, setting: None };
         let transition = live.branch.apply(&run, event, &tick)?;
         live.timer = None;
         let state = self.program.state(live.branch.state).name.to_string();

@@ -31,6 +31,37 @@ pub struct Request {
 pub trait Submission: Send + Sync {
     /// Reports the immediate answer of the call.
     async fn submitted(&self, output: Value);
+
+    /// Tells how a call over HTTP went, to those who look at one closely; the closure is not called for others.
+    fn exchanged(&self, made: &dyn Fn() -> Exchange) {
+        let _ = made;
+    }
+}
+
+/// A call over HTTP as it went, without what a connection adds: that is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// `GET`.
+    pub method: String,
+    /// With its query.
+    pub url: String,
+    /// What was sent.
+    pub sent: HttpPart,
+    /// The status of the answer.
+    pub status: u16,
+    /// What that means, where it is known.
+    pub status_text: String,
+    /// What came back.
+    pub received: HttpPart,
+}
+
+/// Headers and body of a request or an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpPart {
+    /// Names and values, in their order.
+    pub headers: Vec<(String, String)>,
+    /// As text; bytes that are none are replaced.
+    pub body: String,
 }
 
 /// A call as a worker on the queue of a function gets it.

@@ -44,7 +44,7 @@ pub use self::connection::{
 pub use self::egress::{Denied, Destination, EgressRules, Rule};
 use self::request::{Call, basic, header};
 use self::token::{Token, Tokens};
-use crate::{Connector, Request, Submission};
+use crate::{Connector, Exchange, HttpPart, Request, Submission};
 
 /// How long a call may take in all: AWS's limit.
 const SECONDS_MAX: u64 = 60;
@@ -133,7 +133,7 @@ impl HttpConnector {
         HttpConnector { client: self.client.resolving(resolver), ..self }
     }
 
-    async fn invoke(&self, call: &Call) -> Result<Value, Failure> {
+    async fn invoke(&self, call: &Call, submission: &dyn Submission) -> Result<Value, Failure> {
         let connection = self.connection(call).await?;
         let connection = connection.as_deref();
         let outgoing = call.outgoing(&self.config.region, connection)?;
@@ -144,7 +144,29 @@ impl HttpConnector {
             let (_, again) = self.authorized(outgoing, connection, Some(&token)).await?;
             incoming = self.follow(again).await?.1;
         }
+        submission.exchanged(&|| self.exchange(call, &incoming));
         answer::shown(incoming)
+    }
+
+    /// How a call went, as far as everybody may know.
+    fn exchange(&self, call: &Call, incoming: &Incoming) -> Exchange {
+        let (url, sent) = match call.outgoing(&self.config.region, None) {
+            Ok(outgoing) => {
+                let body = outgoing.body.unwrap_or_default();
+                (outgoing.url.to_string(), HttpPart { headers: answer::lines(&outgoing.headers), body })
+            }
+            // It was made once already.
+            Err(_) => (call.endpoint().to_string(), HttpPart { headers: Vec::new(), body: String::new() }),
+        };
+        let body = String::from_utf8_lossy(&incoming.body).into_owned();
+        Exchange {
+            method: call.method().to_string(),
+            url,
+            sent,
+            status: incoming.status.as_u16(),
+            status_text: incoming.status.canonical_reason().unwrap_or_default().to_owned(),
+            received: HttpPart { headers: answer::lines(&incoming.headers), body },
+        }
     }
 
     /// The connection that a call names, if it may be used where the call goes.
@@ -225,12 +247,12 @@ impl Connector for HttpConnector {
         }
     }
 
-    async fn run(&self, request: Request, _submission: &dyn Submission) -> Result<Value, Failure> {
+    async fn run(&self, request: Request, submission: &dyn Submission) -> Result<Value, Failure> {
         let call = Call::read(&request.parameters)?;
         // Held until the answer is in; the call's own time begins once it has its place.
         let _place = self.calls.acquire().await;
         let limit = self.config.timeout.min(Duration::from_secs(SECONDS_MAX));
-        match tokio::time::timeout(limit, self.invoke(&call)).await {
+        match tokio::time::timeout(limit, self.invoke(&call, submission)).await {
             Ok(answered) => answered,
             Err(_) => {
                 let seconds = limit.as_secs_f64();

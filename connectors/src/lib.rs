@@ -18,7 +18,7 @@ pub mod states;
 
 mod metadata;
 
-pub use connector::{Connector, QueueReply, QueuedCall, Request, Submission};
+pub use connector::{Connector, Exchange, HttpPart, QueueReply, QueuedCall, Request, Submission};
 
 /// The code of the guide is compiled and run.
 #[cfg(doctest)]

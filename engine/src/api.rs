@@ -52,6 +52,7 @@ mod map_runs;
 mod state_machines;
 mod tags;
 mod tasks;
+mod test_state;
 mod versions;
 
 use errors::ApiError;
@@ -158,6 +159,7 @@ async fn act(core: Arc<Core>, action: Action, parameters: Parameters) -> Result<
         Action::SendTaskSuccess => tasks::succeed(core_ref, &parameters).await,
         Action::SendTaskFailure => tasks::fail(core_ref, &parameters).await,
         Action::SendTaskHeartbeat => tasks::heartbeat(core_ref, &parameters).await,
+        Action::TestState => test_state::test(core_ref, parameters).await,
     };
     answer.map(Reply::Json)
 }

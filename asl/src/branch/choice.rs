@@ -18,6 +18,7 @@ impl Turn<'_> {
         let raw = std::mem::take(&mut self.branch.data);
         let context = self.context();
         let effective = self.effective_input(&raw, &context)?.into_owned();
+        self.state().flow.note_input(&effective, &mut self.steps);
         let scope = Scope::new(&effective, &context);
         for rule in &choice.rules {
             if holds(&rule.condition, scope, &mut self.random)? {

@@ -9,6 +9,7 @@ use crate::program::{Fail, Text};
 impl Turn<'_> {
     /// Ends the machine with the error that the state says.
     pub(super) fn fail_state(&mut self, fail: &Fail) -> Result<(), Problem> {
+        self.run.program.state(self.branch.state).flow.note_input(&self.branch.data, &mut self.steps);
         let error = self.text(fail.error.as_ref(), "ErrorPath")?;
         let cause = self.text(fail.cause.as_ref(), "CausePath")?;
         self.end_failed(BranchFailure { failure: Failure { error, cause }, state: None });

@@ -9,7 +9,9 @@ use super::turn::Turn;
 use super::{Branch, EventRef, Role};
 use crate::data::context::MapItem;
 use crate::data::expression::Expression;
+use crate::data::path::Root;
 use crate::data::random::Random;
+use crate::data::steps::Step;
 use crate::data::template::Template;
 use crate::data::{DataFlow, Failure, Problem, Scope, shown};
 use crate::history::{EventKind, Iteration};
@@ -24,7 +26,7 @@ impl Turn<'_> {
         self.branch.data = raw;
         let Prepared { inputs, length, window } = prepared?;
         let started = self.record(EventKind::MapStateStarted { length });
-        if inputs.is_empty() {
+        if inputs.is_empty() && self.run.setting.is_none() {
             return self.map_joined(Vec::new(), started, map.next);
         }
         let children = self.iterations(map, inputs, window, &started);
@@ -73,16 +75,25 @@ impl Turn<'_> {
         let context = self.context();
         let limits = self.run.limits;
         let effective = self.state().flow.effective_input(Scope::new(raw, &context))?;
-        let scope = Scope::new(&effective, &context);
         let flow = &self.state().flow;
+        flow.note_input(&effective, &mut self.steps);
+        let scope = Scope::new(&effective, &context);
         let random = &mut self.random;
         let concurrency = integer(map.max_concurrency.as_ref(), "MaxConcurrencyPath", scope, random)?;
-        check_tolerated_failure(&map.tolerated_failure, scope, random)?;
+        let tolerated = tolerated_failure(&map.tolerated_failure, scope, random)?;
         let values = match (&map.items, flow) {
             (Items::Template(template), _) => computed_items(template, scope, random)?,
             (Items::Input, DataFlow::Jsonata(_)) => input_items(&effective)?,
-            (Items::Input | Items::Path(_), _) => items(&map.items, scope)?.into_owned(),
+            (Items::Reader, _) => {
+                self.run.setting.and_then(|setting| setting.items.clone()).unwrap_or_default()
+            }
+            (Items::Input | Items::Path(_), _) => {
+                let items = items(&map.items, scope)?.into_owned();
+                flow.note_items(&items, &mut self.steps);
+                items
+            }
         };
+        self.note_bounds(concurrency, &tolerated);
         let mut items = numbered(values);
         // Each iteration records an event, so those beyond the limit of the history never begin.
         let length = u32::try_from(items.len()).unwrap_or(u32::MAX);
@@ -93,6 +104,17 @@ impl Turn<'_> {
         };
         let inputs = self.select_items(map, items, &effective)?;
         Ok(Prepared { inputs, length, window: window.max(1) })
+    }
+
+    /// Notes what bounds the iterations.
+    fn note_bounds(&mut self, concurrency: Option<u32>, tolerated: &Tolerated) {
+        self.steps.note(Step::MaxConcurrency, &concurrency.unwrap_or(0).into());
+        if let Some(count) = tolerated.count {
+            self.steps.note(Step::ToleratedFailureCount, &count.into());
+        }
+        if let Some(percentage) = tolerated.percentage {
+            self.steps.note(Step::ToleratedFailurePercentage, &percentage.into());
+        }
     }
 
     fn select_items(
@@ -121,8 +143,21 @@ impl Turn<'_> {
             }
             inputs.push((item, input));
         }
+        if map.item_selector.is_some() && self.steps.are_kept() {
+            let selected = inputs.iter().map(|(_, input)| input.clone()).collect();
+            self.steps.note(Step::AfterItemSelector, &Value::Array(selected));
+        }
         Ok(inputs)
     }
+}
+
+/// How many iterations may fail, where it is said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Tolerated {
+    /// `ToleratedFailureCount`.
+    pub(super) count: Option<u32>,
+    /// `ToleratedFailurePercentage`.
+    pub(super) percentage: Option<f64>,
 }
 
 struct Prepared {
@@ -135,13 +170,25 @@ struct Prepared {
 /// The array or object to iterate over, read through `ItemsPath`.
 fn items<'a>(items: &Items, scope: Scope<'a>) -> Result<Cow<'a, Value>, Failure> {
     let (value, text) = match items {
+        // Of the context object only arrays are taken, and AWS shows its path with one sign (recorded, 2025).
+        Items::Path(path) if *path.path().root() == Root::Context => {
+            let value = scope.require(path.path())?;
+            if !value.is_array() {
+                return Err(not_iterable(path.text().strip_prefix('$').unwrap_or_default()));
+            }
+            (value, path.text())
+        }
         Items::Path(path) => (scope.require(path.path())?, path.text()),
-        Items::Input | Items::Template(_) => (Cow::Borrowed(scope.input), "$"),
+        Items::Input | Items::Template(_) | Items::Reader => (Cow::Borrowed(scope.input), "$"),
     };
     if value.is_array() || value.is_object() {
         return Ok(value);
     }
-    Err(Failure::runtime(format!("Reference path \"{text}\" must point to array.")))
+    Err(not_iterable(text))
+}
+
+fn not_iterable(path: &str) -> Failure {
+    Failure::runtime(format!("Reference path \"{path}\" must point to array."))
 }
 
 /// `Items` in JSONata. A literal object is iterated; an expression must make an array, as recorded on AWS.
@@ -220,16 +267,16 @@ fn computed_integer(
         .map_err(|_| Problem::evaluation(format!("{name} cannot be negative."), Some(expression.field())))
 }
 
-/// `ToleratedFailure…` must make sense; an inline Map tolerates none, as AWS applies them to Distributed
+/// `ToleratedFailure…`, which must make sense; an inline Map tolerates none, as AWS applies them to Distributed
 /// Maps alone.
-fn check_tolerated_failure(
+fn tolerated_failure(
     tolerated: &ToleratedFailure,
     scope: Scope<'_>,
     random: &mut Random,
-) -> Result<(), Problem> {
-    integer(tolerated.count.as_ref(), "ToleratedFailureCountPath", scope, random)?;
+) -> Result<Tolerated, Problem> {
+    let count = integer(tolerated.count.as_ref(), "ToleratedFailureCountPath", scope, random)?;
     let percentage = match &tolerated.percentage {
-        None => return Ok(()),
+        None => return Ok(Tolerated { count, percentage: None }),
         Some(Quantity::Literal(number)) => number.as_f64(),
         Some(Quantity::Expression(expression)) => {
             let value = expression.evaluate(scope, random)?;
@@ -248,7 +295,9 @@ fn check_tolerated_failure(
         }
     };
     match percentage {
-        Some(percentage) if (0.0..=100.0).contains(&percentage) => Ok(()),
+        Some(percentage) if (0.0..=100.0).contains(&percentage) => {
+            Ok(Tolerated { count, percentage: Some(percentage) })
+        }
         Some(_) | None => {
             Err(Failure::runtime("ToleratedFailurePercentage must be between 0 and 100.").into())
         }

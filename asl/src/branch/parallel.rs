@@ -79,9 +79,19 @@ impl Turn<'_> {
         succeeded: EventKind,
         next: Next,
     ) -> Result<(), Problem> {
+        self.leave_fork_with(Value::Array(outputs), last, succeeded, next)
+    }
+
+    /// The same with a result that the children made elsewhere.
+    pub(super) fn leave_fork_with(
+        &mut self,
+        result: Value,
+        last: EventRef,
+        succeeded: EventKind,
+        next: Next,
+    ) -> Result<(), Problem> {
         // From here on nothing is forked: a failure is one of the state itself.
         self.branch.waiting = Waiting::Enter;
-        let result = Value::Array(outputs);
         let raw = self.take_raw_input();
         self.record_after(Some(last.clone()), succeeded);
         self.exit_with_result(raw, result, next, Some(last))

@@ -2,6 +2,7 @@
 
 use super::turn::Turn;
 use crate::data::Problem;
+use crate::data::steps::Step;
 use crate::program::{Next, Pass};
 
 impl Turn<'_> {
@@ -12,8 +13,16 @@ impl Turn<'_> {
         let flow = &self.state().flow;
         let effective = self.effective_input(&raw, &context)?;
         let result = match &pass.result {
-            Some(result) => result.clone(),
-            None => flow.arguments(effective, &context, &mut self.random)?.into_owned(),
+            Some(result) => {
+                self.steps.note(Step::Result, result);
+                result.clone()
+            }
+            None => {
+                flow.note_input(&effective, &mut self.steps);
+                let made = flow.arguments(effective, &context, &mut self.random)?.into_owned();
+                flow.note_arguments(&made, &mut self.steps);
+                made
+            }
         };
         let after = self.branch.last.clone();
         self.exit_with_result(raw, result, pass.next, after)
@@ -24,6 +33,7 @@ impl Turn<'_> {
         let raw = std::mem::take(&mut self.branch.data);
         let context = self.context();
         let effective = self.effective_input(&raw, &context)?.into_owned();
+        self.state().flow.note_input(&effective, &mut self.steps);
         self.exit_with_input(effective, Next::End)
     }
 }

@@ -21,14 +21,18 @@ impl<'a> Turn<'a> {
     }
 
     fn handle_as(&mut self, failed: BranchFailure, error: &str) {
+        if self.steps.are_kept() {
+            self.handled.failure = Some(failed.failure.clone());
+        }
         let handling = self.handling();
         if handling.is_some_and(|handling| self.retry(handling, error)) {
             return;
         }
         self.record_fork_failed();
-        let Some(catcher) = handling.and_then(|handling| catcher(handling, error)) else {
+        let Some((index, catcher)) = handling.and_then(|handling| catcher(handling, error)) else {
             return self.end_failed(failed);
         };
+        self.handled.catcher = Some(index);
         if let Err(problem) = self.catch(catcher, failed) {
             let failed = self.told(problem);
             self.end_failed(failed);
@@ -52,6 +56,7 @@ impl<'a> Turn<'a> {
     fn retry(&mut self, handling: &ErrorHandling, error: &str) -> bool {
         let matching = |retrier: &Retrier| matches(&retrier.error_equals, error);
         let Some(index) = handling.retriers.iter().position(matching) else { return false };
+        self.handled.retrier = Some(index);
         let retrier = &handling.retriers[index];
         self.branch.retries.resize(handling.retriers.len(), 0);
         let used = self.branch.retries[index];
@@ -99,8 +104,8 @@ impl<'a> Turn<'a> {
     }
 }
 
-fn catcher<'a>(handling: &'a ErrorHandling, error: &str) -> Option<&'a Catcher> {
-    handling.catchers.iter().find(|catcher| matches(&catcher.error_equals, error))
+fn catcher<'a>(handling: &'a ErrorHandling, error: &str) -> Option<(usize, &'a Catcher)> {
+    handling.catchers.iter().enumerate().find(|(_, catcher)| matches(&catcher.error_equals, error))
 }
 
 /// Whether a list of error names matches an error. `States.Runtime` is never matched. A payload limit is,

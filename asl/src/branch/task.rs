@@ -8,6 +8,7 @@ use super::{
 };
 use crate::data::failure::names;
 use crate::data::random::Random;
+use crate::data::steps::Step;
 use crate::data::timestamp::Timestamp;
 use crate::data::{Context, Failure, Problem, Scope};
 use crate::history::{EventKind, TaskName, TaskScheduled};
@@ -42,6 +43,7 @@ impl<'a> Turn<'a> {
     ) -> Result<(TaskRequest, Option<String>), Problem> {
         let flow = &self.state().flow;
         let effective = flow.effective_input(Scope::new(raw, context))?;
+        flow.note_input(&effective, &mut self.steps);
         let scope = Scope::new(&effective, context);
         let timeout_seconds = seconds(task.timeout.as_ref(), "TimeoutSecondsPath", scope, &mut self.random)?;
         let heartbeat_seconds =
@@ -52,6 +54,7 @@ impl<'a> Turn<'a> {
         };
         let role_arn = credentials.and_then(|role| role.as_str().map(str::to_owned));
         let parameters = flow.arguments(effective, context, &mut self.random)?.into_owned();
+        flow.note_arguments(&parameters, &mut self.steps);
         let request = TaskRequest {
             task: self.seq(),
             resource: task.resource.clone(),
@@ -244,7 +247,7 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    fn task_answered(&mut self, answer: Answer) {
+    pub(super) fn task_answered(&mut self, answer: Answer) {
         match answer {
             Answer::Failed(failure) => self.task_failed(failure),
             Answer::Succeeded(output) => {
@@ -258,6 +261,7 @@ impl<'a> Turn<'a> {
     }
 
     fn task_succeeded(&mut self, resource: &Resource, output: Value, text: String) {
+        self.steps.note(Step::Result, &output);
         let last = self.record(match resource {
             Resource::Activity { .. } => EventKind::ActivitySucceeded { output: text },
             Resource::Function { .. } => EventKind::LambdaFunctionSucceeded { output: text },

@@ -12,6 +12,7 @@ use super::{
 use crate::data::failure::names;
 use crate::data::json::is_deeper_than;
 use crate::data::random::Random;
+use crate::data::steps::Steps;
 use crate::data::template::Template;
 use crate::data::variables::Assigned;
 use crate::data::{Context, Failure, Problem, Scope};
@@ -31,6 +32,21 @@ pub(super) struct Turn<'a> {
     recorded_bytes: usize,
     /// Whether an expression of the state has failed in this call.
     evaluation_failed: bool,
+    /// What its data became, where somebody looks.
+    pub(super) steps: Steps,
+    /// What `Retry` and `Catch` made of a failure.
+    pub(super) handled: Handled,
+}
+
+/// What `Retry` and `Catch` made of the last failure of this call, for those who look at one state closely.
+#[derive(Debug, Default)]
+pub(super) struct Handled {
+    /// The failure, where somebody looks.
+    pub(super) failure: Option<Failure>,
+    /// The retrier that matched, whether it granted another attempt or not.
+    pub(super) retrier: Option<usize>,
+    /// The catcher that matched.
+    pub(super) catcher: Option<usize>,
 }
 
 impl<'a> Turn<'a> {
@@ -45,6 +61,8 @@ impl<'a> Turn<'a> {
             effects: Vec::new(),
             recorded_bytes: 0,
             evaluation_failed: false,
+            steps: Steps::default(),
+            handled: Handled::default(),
         }
     }
 
@@ -131,7 +149,10 @@ impl<'a> Turn<'a> {
     pub(super) fn context(&self) -> Context<'a> {
         let state = self.state();
         let entered_at = self.branch.visit.as_ref().map_or(self.tick.now, |visit| visit.entered_at);
-        let mut context = Context::new(self.run.execution, &state.name, entered_at);
+        let mut context = match self.run.setting {
+            None => Context::new(self.run.execution, &state.name, entered_at),
+            Some(setting) => Context::given(self.run.execution, &state.name, setting.context.clone()),
+        };
         context.item = self.branch.item.clone();
         context.variables = self.branch.variables.clone();
         context.now = self.tick.now;
@@ -184,7 +205,7 @@ impl<'a> Turn<'a> {
         let state = self.state();
         let scope = state.flow.assign_scope(&raw, &result, &context);
         let assigned = self.assigned(state.assign.as_ref(), scope)?;
-        let output = state.flow.output(raw, result, &context, &mut self.random)?;
+        let output = state.flow.output(raw, result, &context, &mut self.random, &mut self.steps)?;
         self.exit(output, assigned, next, after)
     }
 

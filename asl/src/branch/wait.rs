@@ -46,6 +46,7 @@ impl Turn<'_> {
         let now = self.tick.now;
         let context = self.context();
         let effective = self.effective_input(&self.branch.data, &context)?;
+        self.run.program.state(self.branch.state).flow.note_input(&effective, &mut self.steps);
         let scope = Scope::new(&effective, &context);
         match &wait.until {
             Until::Seconds(seconds) => Ok(now.plus_seconds(i64::from(*seconds))),

@@ -80,6 +80,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// With the object as it is given.
+    pub fn given(execution: &'a ExecutionFacts, state_name: &'a str, object: Value) -> Self {
+        Context { made: OnceCell::from(object), ..Context::new(execution, state_name, execution.started_at) }
+    }
+
     /// The object, keys in AWS's order.
     pub fn value(&self) -> &Value {
         self.made.get_or_init(|| self.make())

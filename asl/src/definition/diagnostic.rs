@@ -178,6 +178,11 @@ impl Report {
         self.refusals == 0
     }
 
+    /// Whether something is wrong.
+    pub(super) fn has_errors(&self) -> bool {
+        self.errors.count > 0
+    }
+
     /// The problems, and what is correct but cannot run yet.
     pub(super) fn into_parts(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         (self.diagnostics, self.unsupported)

@@ -125,7 +125,7 @@ impl<'a> Checker<'a> {
 }
 
 /// The names of all states that a state leads to.
-fn targets(state: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn targets(state: &Value) -> impl Iterator<Item = &str> {
     let own = [state.get("Next"), state.get("Default")].into_iter().flatten();
     let nested = [state.get("Choices"), state.get("Catch")]
         .into_iter()

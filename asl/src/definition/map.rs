@@ -28,7 +28,8 @@ impl<'a> Checker<'a> {
         around: &Surroundings<'a, '_>,
     ) -> Option<Map> {
         self.exactly_one(object, &["ItemProcessor", "Iterator"]);
-        let items = self.items(object);
+        let items =
+            self.items(object).map(|items| if object.has("ItemReader") { Items::Reader } else { items });
         let item_selector = self.item_selector(object);
         let max_concurrency = self.quantity(object, ["MaxConcurrency", "MaxConcurrencyPath"], 0, COUNT_MAX);
         let tolerated_failure = self.tolerated_failure(object);
@@ -42,6 +43,7 @@ impl<'a> Checker<'a> {
             processor: outline.processor.as_ref()?.id,
             max_concurrency,
             tolerated_failure,
+            writes_results: object.has("ResultWriter"),
             handling,
             next: next?,
         })

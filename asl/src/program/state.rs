@@ -217,6 +217,8 @@ pub struct Map {
     pub max_concurrency: Option<Quantity<u32>>,
     /// `ToleratedFailureCount`, `ToleratedFailurePercentage` and their paths.
     pub tolerated_failure: ToleratedFailure,
+    /// Whether a `ResultWriter` puts the results somewhere: the Map's result then says where.
+    pub writes_results: bool,
     /// `Retry` and `Catch`.
     pub handling: ErrorHandling,
     /// `Next` or `End`.
@@ -232,6 +234,8 @@ pub enum Items {
     Path(ReferencePath),
     /// `Items`, in JSONata.
     Template(Template),
+    /// `ItemReader`, which only a Distributed Map has.
+    Reader,
 }
 
 /// How many iterations may fail before the `Map` does. Nothing given: none.

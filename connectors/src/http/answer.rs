@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use asl::data::Failure;
 use asl::data::failure::names;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::client::Incoming;
@@ -62,6 +62,14 @@ fn body_of(text: String, media_type: &str) -> Value {
     }
 }
 
+/// Each header on a line of its own, in their order.
+pub(super) fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    headers.iter().map(line).collect()
+}
+
 fn listed(headers: &HeaderMap) -> BTreeMap<&str, Vec<String>> {
     let values = |name| {
         let values = headers.get_all(name).iter();
@@ -73,7 +81,6 @@ fn listed(headers: &HeaderMap) -> BTreeMap<&str, Vec<String>> {
 #[cfg(test)]
 mod tests {
     use reqwest::StatusCode;
-    use reqwest::header::HeaderValue;
 
     use super::*;
 

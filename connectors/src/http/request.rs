@@ -119,6 +119,11 @@ impl Call {
         Ok(Call { endpoint, method, headers, query, body, form, connection })
     }
 
+    /// What is done there.
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// Where it goes.
     pub(super) fn endpoint(&self) -> &Url {
         &self.endpoint

@@ -65,7 +65,7 @@ async fn read_start(core: &Core, mut parameters: Parameters, arn: &str) -> Resul
     Ok(StartRequest { machine, qualifier, name, input, input_text })
 }
 
-fn read_input(text: &str, bytes_max: usize) -> Result<Value, ApiError> {
+pub(super) fn read_input(text: &str, bytes_max: usize) -> Result<Value, ApiError> {
     let invalid = |why: &str| {
         let message = format!("Invalid State Machine Execution Input: '{why}'");
         ApiError::new("InvalidExecutionInput", message)

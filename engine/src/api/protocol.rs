@@ -128,7 +128,7 @@ mod tests {
         check(Some("AWSStepFunctions.StartExecution"), Ok(Target::States(Action::StartExecution)));
         check(Some("AWSEvents.PutEvents"), Ok(Target::Bus(BusAction::PutEvents)));
         check(Some("AWSEvents.Fly"), Err("There is no operation 'AWSEvents.Fly'"));
-        check(Some("AWSStepFunctions.TestState"), Err("Warren does not offer TestState yet"));
+        check(Some("AWSStepFunctions.RedriveExecution"), Err("Warren does not offer RedriveExecution yet"));
         check(Some("AWSStepFunctions.Fly"), Err("There is no operation 'AWSStepFunctions.Fly'"));
         check(Some("DynamoDB.StartExecution"), Err("There is no operation 'DynamoDB.StartExecution'"));
         check(None, Err("The header X-Amz-Target is missing: AWSStepFunctions.<Action>"));

@@ -37,6 +37,7 @@ fn of_aws(action: Action) -> Bucket {
         Action::GetExecutionHistory => (400, 20),
         Action::ListExecutions => (200, 5),
         Action::ListStateMachines => (100, 5),
+        Action::TestState => (50, 10),
         Action::ListActivities => (100, 10),
         Action::DescribeStateMachine => (200, 20),
         Action::DescribeActivity

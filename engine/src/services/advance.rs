@@ -116,6 +116,7 @@ impl Prepared {
             execution: &self.facts,
             limits: &self.limits,
             path: &subject.path,
+            setting: None,
         };
         let dropped_task = dropped_task(&subject.value, &event);
         let state =

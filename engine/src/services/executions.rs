@@ -243,7 +243,13 @@ impl Core {
         };
         let facts = self.facts(&header, compiled);
         let path = BranchPath::root();
-        let run = Run { program: &compiled.program, execution: &facts, limits: &self.limits, path: &path };
+        let run = Run {
+            program: &compiled.program,
+            execution: &facts,
+            limits: &self.limits,
+            path: &path,
+            setting: None,
+        };
         let (branch, event) =
             Branch::start(&run, request.input.clone(), request.input_text.clone(), started_at);
         (header, branch, event)

@@ -297,12 +297,17 @@ fn result(
 
 /// The answer to a task whose resource nothing serves: it fails.
 pub fn unserved(message: &TaskMessage, results: Queue) -> Publication {
-    result(message, results, None, TaskReport::Ended(Answer::Failed(unserved_failure(message))))
+    result(
+        message,
+        results,
+        None,
+        TaskReport::Ended(Answer::Failed(unserved_failure(&message.request.resource))),
+    )
 }
 
 /// Why a task fails whose resource nothing serves.
-pub fn unserved_failure(message: &TaskMessage) -> Failure {
-    let arn = match &message.request.resource {
+pub fn unserved_failure(resource: &Resource) -> Failure {
+    let arn = match resource {
         Resource::Activity { arn } | Resource::Function { arn } => arn,
         Resource::Service(service) => &service.arn,
     };

@@ -75,7 +75,7 @@ class Protocol(BesideAnExecution):
 
     def test_an_action_must_exist(self):
         self.check({}, "UnknownOperationException", "AWSStepFunctions.Fly", target=TARGET + "Fly")
-        self.check({}, "UnknownOperationException", "does not offer TestState yet", target=TARGET + "TestState")
+        self.check({}, "UnknownOperationException", "does not offer RedriveExecution yet", target=TARGET + "RedriveExecution")
         self.check({}, "UnknownOperationException", "X-Amz-Target is missing", target=None)
         for target in ("ListStateMachines", "DynamoDB_20120810.ListTables", "AWSStepFunctions", "", "." * 5000):
             self.check({}, "UnknownOperationException", "There is no operation", target=target)

@@ -42,10 +42,11 @@ pub enum Action {
     SendTaskSuccess,
     SendTaskFailure,
     SendTaskHeartbeat,
+    TestState,
 }
 
 /// Actions of the service model that are not offered yet.
-pub const NOT_YET: &[&str] = &["RedriveExecution", "TestState"];
+pub const NOT_YET: &[&str] = &["RedriveExecution"];
 
 impl Action {
     /// The action that `X-Amz-Target` names after the dot.
@@ -109,6 +110,7 @@ const ACTIONS: &[(&str, Action, &[Member])] = &[
     ("SendTaskSuccess", Action::SendTaskSuccess, &[TASK_TOKEN, required(payload("output"))]),
     ("SendTaskFailure", Action::SendTaskFailure, &[TASK_TOKEN, ERROR, CAUSE]),
     ("SendTaskHeartbeat", Action::SendTaskHeartbeat, &[TASK_TOKEN]),
+    ("TestState", Action::TestState, TEST_STATE),
 ];
 
 const CREATE_STATE_MACHINE: &[Member] = &[
@@ -171,6 +173,35 @@ const UPDATE_MAP_RUN: &[Member] = &[
     member("toleratedFailurePercentage", Shape::Number { min: 0.0, max: 100.0 }),
     whole("toleratedFailureCount", 0, i64::MAX),
 ];
+
+const TEST_STATE: &[Member] = &[
+    required(DEFINITION),
+    text("roleArn", 1, 256),
+    payload("input"),
+    word("inspectionLevel", &["INFO", "DEBUG", "TRACE"]),
+    flag("revealSecrets"),
+    secret("variables", 0, DATA_CHARACTERS_MAX),
+    secret("stateName", 1, 80),
+    member("mock", Shape::Structure(MOCK)),
+    secret("context", 0, DATA_CHARACTERS_MAX),
+    member("stateConfiguration", Shape::Structure(STATE_CONFIGURATION)),
+];
+
+const MOCK: &[Member] = &[
+    secret("result", 0, DATA_CHARACTERS_MAX),
+    member("errorOutput", Shape::Structure(&[ERROR, CAUSE])),
+    word("fieldValidationMode", &["STRICT", "PRESENT", "NONE"]),
+];
+
+const STATE_CONFIGURATION: &[Member] = &[
+    whole("retrierRetryCount", 0, i64::MAX),
+    secret("errorCausedByState", 1, 80),
+    whole("mapIterationFailureCount", 0, i64::MAX),
+    secret("mapItemReaderData", 0, DATA_CHARACTERS_MAX),
+];
+
+/// The longest text that the model calls data.
+const DATA_CHARACTERS_MAX: usize = 262_144;
 
 const VERSION_ARN: Member = required(text("stateMachineVersionArn", 1, 2_000));
 const ALIAS_ARN: Member = required(text("stateMachineAliasArn", 1, 256));

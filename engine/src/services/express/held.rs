@@ -214,7 +214,8 @@ impl Turn {
         let mut facts = self.core.facts(&self.message.execution, &self.compiled);
         facts.id.clone_from(&self.message.arn);
         let limits = self.limits();
-        let run = Run { program: &self.compiled.program, execution: &facts, limits: &limits, path };
+        let run =
+            Run { program: &self.compiled.program, execution: &facts, limits: &limits, path, setting: None };
         while self.core.clock.now() < self.message.deadline {
             let tick = random_tick(self.core.clock.now());
             let entered = Event::Enter { after: None };

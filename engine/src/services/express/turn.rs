@@ -121,7 +121,7 @@ impl Turn {
         let is_shown = self.core.announces.transitions;
         let state = is_shown.then(|| InState::of(&self.compiled, &self.message.value)).flatten();
         let Turn { core, compiled, message: Express { execution, path, value, .. }, .. } = self;
-        let run = Run { program: &compiled.program, execution: &facts, limits: &limits, path };
+        let run = Run { program: &compiled.program, execution: &facts, limits: &limits, path, setting: None };
         let tick = random_tick(core.clock.now());
         let before = Before::of(execution, path, value, &event, compiled, tick.now);
         let applied = catch_unwind(AssertUnwindSafe(|| value.apply(&run, event, &tick)));
