@@ -6,6 +6,7 @@
 pub mod connector;
 pub mod parameters;
 pub mod service;
+pub mod service_outputs;
 
 pub mod events;
 pub mod http;
