@@ -3,6 +3,7 @@
 use asl::branch::Answer;
 use asl::data::{Failure, json};
 use asl::program::{State, StateKind};
+use connectors::service_outputs::{self, FieldValidation};
 use serde_json::Value;
 
 use super::super::errors::ApiError;
@@ -70,15 +71,26 @@ fn checked(text: &str, mode: Option<&str>, state: &State) -> Result<Value, ApiEr
             }
             Some(_) => None,
         },
-        StateKind::Task(_)
-        | StateKind::Pass(_)
+        StateKind::Task(task) => {
+            let checked = service_outputs::check(&task.resource, &result, validation(mode));
+            return checked.map(|()| result).map_err(ApiError::validation);
+        }
+        StateKind::Pass(_)
         | StateKind::Choice(_)
         | StateKind::Wait(_)
         | StateKind::Succeed
         | StateKind::Fail(_) => None,
     };
-    let _ = mode;
     wrong.map_or(Ok(result), |wrong| Err(ApiError::validation(wrong)))
+}
+
+/// `fieldValidationMode`; STRICT unless given.
+fn validation(mode: Option<&str>) -> FieldValidation {
+    match mode {
+        Some("PRESENT") => FieldValidation::Present,
+        Some("NONE") => FieldValidation::None,
+        Some(_) | None => FieldValidation::Strict,
+    }
 }
 
 fn failure(output: &Value) -> Result<Failure, ApiError> {
