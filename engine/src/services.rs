@@ -32,6 +32,7 @@ pub mod advance;
 pub mod bus;
 pub mod callbacks;
 pub mod child_executions;
+pub mod computing;
 pub mod counted;
 pub mod door;
 pub mod executions;

@@ -124,6 +124,7 @@ impl Turn<'_> {
         effective: &Value,
     ) -> Result<Vec<(Arc<MapItem>, Value)>, Problem> {
         let variables_bytes = self.branch.variables.bytes();
+        self.budget.add_items(items.len());
         let mut context = self.context();
         let mut inputs = Vec::with_capacity(items.len());
         let mut bytes = 0;

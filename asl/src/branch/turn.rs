@@ -9,6 +9,7 @@ use super::{
     Branch, BranchEnd, BranchFailure, BranchResult, Effect, EventRef, FailedState, Outcome, Role, Run, Tick,
     Transition, Visit, Waiting,
 };
+use crate::data::expression::Budget;
 use crate::data::failure::names;
 use crate::data::json::is_deeper_than;
 use crate::data::random::Random;
@@ -32,6 +33,8 @@ pub(super) struct Turn<'a> {
     recorded_bytes: usize,
     /// Whether an expression of the state has failed in this call.
     evaluation_failed: bool,
+    /// What its expressions may still cost.
+    pub(super) budget: Budget,
     /// What its data became, where somebody looks.
     pub(super) steps: Steps,
     /// What `Retry` and `Catch` made of a failure.
@@ -61,6 +64,7 @@ impl<'a> Turn<'a> {
             effects: Vec::new(),
             recorded_bytes: 0,
             evaluation_failed: false,
+            budget: Budget::of_transition(),
             steps: Steps::default(),
             handled: Handled::default(),
         }
@@ -156,6 +160,7 @@ impl<'a> Turn<'a> {
         context.item = self.branch.item.clone();
         context.variables = self.branch.variables.clone();
         context.now = self.tick.now;
+        context.budget = self.budget.clone();
         if matches!(state.state_type(), StateType::Task | StateType::Parallel | StateType::Map) {
             let count = self.branch.retries.iter().fold(0_u32, |sum, used| sum.saturating_add(*used));
             context.retry_count = Some(count);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::data::expression::Budget;
 use crate::data::timestamp::Timestamp;
 use crate::data::variables::Variables;
 
@@ -61,6 +62,8 @@ pub struct Context<'a> {
     pub variables: Variables,
     /// When the expressions are evaluated.
     pub now: Timestamp,
+    /// What they may cost together.
+    pub budget: Budget,
     made: OnceCell<Value>,
 }
 
@@ -76,6 +79,7 @@ impl<'a> Context<'a> {
             item: None,
             variables: Variables::default(),
             now: entered_at,
+            budget: Budget::default(),
             made: OnceCell::new(),
         }
     }

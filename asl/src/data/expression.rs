@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use crate::data::random::Random;
 use crate::data::{Problem, Scope, Work};
 
+mod budget;
 mod functions;
 mod host;
 mod message;
@@ -25,6 +26,7 @@ mod meter;
 mod query;
 mod rewrite;
 
+pub use budget::Budget;
 pub use query::{Limits, Query, QueryError};
 
 /// What of `$states` an expression may read beside `input` and `context`.
@@ -146,7 +148,7 @@ impl Expression {
                 variables.push((name.to_owned(), query.part(&[name], value)));
             }
         }
-        let found = query.evaluate(None, variables, scope.context.now, random);
+        let found = query.evaluate_within(&scope.context.budget, None, variables, scope.context.now, random);
         match found {
             Ok(Some(value)) => Ok(value),
             Ok(None) => Err(self.problem("returned nothing (undefined).")),

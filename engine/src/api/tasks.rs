@@ -10,8 +10,11 @@ use crate::services::Core;
 
 /// SendTaskSuccess.
 pub async fn succeed(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
+    let token = parameters.required("taskToken");
+    // A token that is none is told before an output that is none (recorded on AWS, 2025).
+    core.tokens.read(token).ok_or_else(ApiError::invalid_token)?;
     let output = read_output(parameters.required("output"), core.limits.payload_bytes_max)?;
-    core.complete_task(parameters.required("taskToken"), Answer::Succeeded(output)).await?;
+    core.complete_task(token, Answer::Succeeded(output)).await?;
     Ok(json!({}))
 }
 

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::errors::ApiError;
 use super::executions::read_input;
 use super::parameters::Parameters;
-use crate::services::Core;
+use crate::services::{Core, computing};
 use conditions::Conditions;
 use mock::Mock;
 
@@ -61,7 +61,7 @@ pub async fn test(core: &Core, mut parameters: Parameters) -> Result<Value, ApiE
         conditions.retries_used,
     );
     let listener = Listener::default();
-    let mut progress = trial.begin(input.clone(), variables);
+    let mut progress = computing::aside(|| trial.begin(input.clone(), variables));
     let verdict = loop {
         let next = match progress {
             Progress::Over(verdict) => break verdict,
@@ -74,7 +74,7 @@ pub async fn test(core: &Core, mut parameters: Parameters) -> Result<Value, ApiE
                     Some(mock) => mock.answer(),
                     None => call(core, &facts, request, &listener).await,
                 };
-                trial.answer(answer)
+                computing::aside(|| trial.answer(answer))
             }
             Progress::Fork { children } => {
                 let Some(mock) = &mock else { return Err(needs_mock()) };

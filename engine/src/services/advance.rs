@@ -4,7 +4,6 @@
 //!   advance ──▶ Step { commit, after } ──store──▶ Verdict ──▶ follow_up ──▶ publications, timers
 //! ```
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use asl::branch::{
@@ -32,7 +31,7 @@ use crate::services::scheduler::{NEAR_MILLISECONDS, NearTimer};
 use crate::services::status_events::Ended;
 use crate::services::tokens::TaskKey;
 use crate::services::transitions::InState;
-use crate::services::{Announces, Core, Unavailable, activity_name};
+use crate::services::{Announces, Core, Unavailable, activity_name, computing};
 
 /// A near timer's row is due this much later than the timer itself, so that no poller races it.
 const NEAR_GRACE_MILLISECONDS: i64 = 2_000;
@@ -106,9 +105,6 @@ pub struct Prepared {
 
 impl Prepared {
     /// Applies an event. Stale when the branch does not wait for it.
-    ///
-    /// A panic of the interpreter is a bug; it is answered as an error, so that it ends the execution
-    /// instead of the engine.
     pub fn apply(mut self, event: Event) -> Result<Result<Step, StaleEvent>, Unavailable> {
         let subject = &mut self.subject;
         let run = Run {
@@ -125,18 +121,15 @@ impl Prepared {
         let before =
             Before::of(&subject.header, &subject.path, &subject.value, &event, &subject.compiled, now);
         let woken_at = matches!(event, Event::TimerFired).then_some(now);
-        let (value, tick) = (&mut subject.value, &self.tick);
-        match catch_unwind(AssertUnwindSafe(|| value.apply(&run, event, tick))) {
-            Ok(Ok(moved)) => {
-                let unannounced = self.announces.status_changes && self.backing == Backing::Row;
-                let times = Times { now, woken_at, backing: self.backing, unannounced };
-                let mut step = step(self.subject, moved, times, dropped_task, before);
-                step.after.state = state;
-                Ok(Ok(step))
-            }
-            Ok(Err(stale)) => Ok(Err(stale)),
-            Err(_) => Err(Unavailable::Definition("the interpreter failed on this event".to_owned())),
-        }
+        let moved = match computing::apply(&mut subject.value, &run, event, &self.tick)? {
+            Ok(moved) => moved,
+            Err(stale) => return Ok(Err(stale)),
+        };
+        let unannounced = self.announces.status_changes && self.backing == Backing::Row;
+        let times = Times { now, woken_at, backing: self.backing, unannounced };
+        let mut step = step(self.subject, moved, times, dropped_task, before);
+        step.after.state = state;
+        Ok(Ok(step))
     }
 }
 

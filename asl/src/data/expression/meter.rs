@@ -22,9 +22,16 @@ pub(super) struct Meter {
     pub(super) token: CancelToken,
     /// Whether the evaluation ended in a function, which is no value.
     pub(super) result_is_function: bool,
+    /// Steps that it took.
+    pub(super) steps: u64,
 }
 
 impl Meter {
+    /// With so many bytes; the token stops what makes more.
+    pub(super) fn new(bytes: usize, token: CancelToken) -> Self {
+        Meter { left: bytes, token, result_is_function: false, steps: 0 }
+    }
+
     fn pay(&mut self, value: ValueRef<'_>) {
         let bytes = match value.type_name() {
             "string" => value.to_json().as_ref().and_then(Value::as_str).map_or(0, str::len),
@@ -66,6 +73,10 @@ impl Tracer for Meter {
         if let (true, Outcome::Value(value)) = (makes, outcome) {
             self.pay(value);
         }
+    }
+
+    fn steps(&mut self, steps: u64) {
+        self.steps = steps;
     }
 
     fn end(&mut self, outcome: Outcome<'_>) {

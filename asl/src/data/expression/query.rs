@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use jlens_core::ast::BinaryOp;
 use jlens_core::reads::{Read, Reads};
 use jlens_core::{Bindings, CancelToken, Error, HostFunction, NodeKind, Options, function_catalog};
 use serde_json::{Number, Value};
 
+use super::budget::Budget;
 use super::host::{Own, Shared, host_function};
 use super::meter::Meter;
 use super::{functions, message, rewrite};
@@ -75,8 +75,6 @@ pub struct Query {
     names: BTreeSet<String>,
     /// Our functions among them.
     functions: Vec<Own>,
-    /// Whether it can make much, which is counted then.
-    is_metered: bool,
     has_regex: bool,
     has_lambda: bool,
 }
@@ -150,23 +148,18 @@ impl Query {
         let (mut names, mut called) = (BTreeSet::new(), BTreeSet::new());
         // Whether `$string` is asked for more than one line, which its definition of ours cannot.
         let mut prints = false;
-        let (mut is_metered, mut has_regex, mut has_lambda) = (false, false, false);
+        let (mut has_regex, mut has_lambda) = (false, false);
         rewrite::walk(&ast.root, |node| match &node.kind {
             NodeKind::Variable { name } => {
                 names.insert(name.clone());
             }
-            NodeKind::Binary { op: BinaryOp::Concat, .. }
-            | NodeKind::Array { .. }
-            | NodeKind::Wildcard
-            | NodeKind::Descendant => is_metered = true,
             NodeKind::Function { procedure, args } => {
-                is_metered = true;
                 if let NodeKind::Variable { name } = &procedure.kind {
                     called.insert(name.clone());
                     prints |= name == "string" && args.len() > 1;
                 }
             }
-            NodeKind::Lambda(_) | NodeKind::Partial { .. } => (is_metered, has_lambda) = (true, true),
+            NodeKind::Lambda(_) | NodeKind::Partial { .. } => has_lambda = true,
             NodeKind::Regex { .. } => has_regex = true,
             _ => {}
         });
@@ -188,18 +181,8 @@ impl Query {
         let functions: Vec<Own> = Own::ALL.into_iter().filter(used).collect();
         let expression = compile(&spanned)?;
         let reads = Reads::default();
-        let mut query = Query {
-            expression,
-            defined,
-            redefined,
-            limits,
-            reads,
-            names,
-            functions,
-            is_metered,
-            has_regex,
-            has_lambda,
-        };
+        let mut query =
+            Query { expression, defined, redefined, limits, reads, names, functions, has_regex, has_lambda };
         let shared = Shared::new(&Random::from_seed([0; 32]), limits);
         // A function that does not exist fails when it is called, and reads nothing.
         let catalog = function_catalog();
@@ -282,13 +265,32 @@ impl Query {
         now: Timestamp,
         random: &mut Random,
     ) -> Result<Option<Value>, QueryError> {
+        self.evaluate_within(&Budget::default(), input, variables, now, random)
+    }
+
+    /// The same, with no more than is left of a budget, which pays for it.
+    pub(super) fn evaluate_within(
+        &self,
+        budget: &Budget,
+        input: Option<&Value>,
+        variables: Vec<(String, Value)>,
+        now: Timestamp,
+        random: &mut Random,
+    ) -> Result<Option<Value>, QueryError> {
         let limits = self.limits;
-        let steps = if self.has_regex { limits.regex_steps_max } else { limits.steps_max };
-        let mut options = Options::new()
+        // A step with regular expressions is a dearer one.
+        let (steps_max, price) = match self.has_regex {
+            true => (limits.regex_steps_max, limits.steps_max / limits.regex_steps_max.max(1)),
+            false => (limits.steps_max, 1),
+        };
+        let price = price.max(1);
+        let token = CancelToken::new();
+        let options = Options::new()
             .now(now.milliseconds())
             .seed(random.next_u64())
             .timeout(LAST_WALL)
-            .max_steps(steps)
+            .max_steps(steps_max.min(budget.left() / price))
+            .cancel_token(token.clone())
             .max_depth(limits.depth_max)
             .max_string_length(limits.string_bytes_max)
             .max_array_length(limits.elements_max)
@@ -297,23 +299,15 @@ impl Query {
         let hidden = variables.iter().any(|(name, _)| self.redefined.contains(&name.as_str()));
         let expression = self.defined.as_ref().filter(|_| !hidden).unwrap_or(&self.expression);
         let bindings = self.bindings(variables, &shared);
-        let found = if self.is_metered {
-            let token = CancelToken::new();
-            options = options.cancel_token(token.clone());
-            let mut meter = Meter { left: limits.memory_bytes_max, token, result_is_function: false };
-            let mut evaluate = || expression.evaluate_traced(input, &bindings, &options, &mut meter);
-            let found =
-                if self.has_lambda { stacker::grow(CLOSURE_STACK_BYTES, evaluate) } else { evaluate() };
-            found.map(|found| found.ok_or(meter.result_is_function))
-        } else {
-            let found = expression.evaluate_with(input, &bindings, &options);
-            found.map(|found| found.ok_or_else(|| self.ends_in_a_function(input, &bindings, &options)))
-        };
+        let mut meter = Meter::new(limits.memory_bytes_max, token);
+        let mut evaluate = || expression.evaluate_traced(input, &bindings, &options, &mut meter);
+        let found = if self.has_lambda { stacker::grow(CLOSURE_STACK_BYTES, evaluate) } else { evaluate() };
+        budget.spend(meter.steps.saturating_mul(price));
         *random = shared.into_random();
         match found {
-            Ok(Ok(value)) => Ok(Some(normal(value))),
-            Ok(Err(false)) => Ok(None),
-            Ok(Err(true)) => Err(QueryError {
+            Ok(Some(value)) => Ok(Some(normal(value))),
+            Ok(None) if !meter.result_is_function => Ok(None),
+            Ok(None) => Err(QueryError {
                 code: FUNCTION.to_owned(),
                 message: "The result is a function".to_owned(),
                 position: None,
@@ -321,13 +315,6 @@ impl Query {
             }),
             Err(error) => Err(QueryError::of(&error)),
         }
-    }
-
-    /// Whether what came out as nothing is a function. The same steps are made again.
-    fn ends_in_a_function(&self, input: Option<&Value>, bindings: &Bindings, options: &Options) -> bool {
-        let mut meter = Meter { left: usize::MAX, token: CancelToken::new(), result_is_function: false };
-        let _ = self.expression.evaluate_traced(input, bindings, options, &mut meter);
-        meter.result_is_function
     }
 
     fn bindings(&self, variables: Vec<(String, Value)>, shared: &Shared) -> Bindings {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use asl::branch::{
@@ -19,10 +18,10 @@ use super::turn::Turn;
 use crate::messages::{Express, ExpressResult, TaskMessage, TaskReport, TaskResult, decode};
 use crate::metrics::states::transition;
 use crate::ports::broker::{Delivery, Publication, Published, Queue};
-use crate::services::Unavailable;
 use crate::services::advance::random_tick;
 use crate::services::functions::{Reply, request_of};
 use crate::services::transitions::InState;
+use crate::services::{Unavailable, computing};
 
 /// Children of one fork that are out at a time where the definition says nothing.
 const WINDOW: u32 = 100;
@@ -221,10 +220,7 @@ impl Turn {
             let entered = Event::Enter { after: None };
             let is_shown = self.core.announces.transitions;
             let state = is_shown.then(|| InState::of(&self.compiled, child)).flatten();
-            let moved = catch_unwind(AssertUnwindSafe(|| child.apply(&run, entered, &tick)));
-            let moved = moved
-                .map_err(|_| Unavailable::Definition("the interpreter failed on this event".to_owned()))?;
-            let effects = moved.map_err(|_stale| {
+            let effects = computing::apply(child, &run, entered, &tick)?.map_err(|_stale| {
                 Unavailable::Definition("a child does not wait for its beginning".to_owned())
             })?;
             transition(WorkflowType::Express, &effects.history);

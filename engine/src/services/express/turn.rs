@@ -1,6 +1,5 @@
 //! One delivery of an Express branch and what becomes of it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::services::advance::random_tick;
 use crate::services::observed::{self, Before};
 use crate::services::programs::Compiled;
 use crate::services::transitions::InState;
-use crate::services::{Core, Unavailable};
+use crate::services::{Core, Unavailable, computing};
 
 /// A delivery and the branch that it moves.
 pub(super) struct Turn {
@@ -124,10 +123,7 @@ impl Turn {
         let run = Run { program: &compiled.program, execution: &facts, limits: &limits, path, setting: None };
         let tick = random_tick(core.clock.now());
         let before = Before::of(execution, path, value, &event, compiled, tick.now);
-        let applied = catch_unwind(AssertUnwindSafe(|| value.apply(&run, event, &tick)));
-        let moved = applied
-            .map_err(|_| Unavailable::Definition("the interpreter failed on this event".to_owned()))?;
-        let Ok(moved) = moved else { return Ok(None) };
+        let Ok(moved) = computing::apply(value, &run, event, &tick)? else { return Ok(None) };
         let request = moved.effects.iter().find_map(Effect::task);
         before.stands(WorkflowType::Express, execution, &moved.history, request);
         if is_shown {
