@@ -16,7 +16,7 @@ use super::settings::{Settings, publishes};
 use super::{tags, versions};
 use crate::ids::{MachineId, RevisionId};
 use crate::names;
-use crate::ports::catalog::{Created, ExecutionFilter, Machine, Revision, StartedBy};
+use crate::ports::catalog::{Created, ExecutionFilter, Machine, Revision, StartedBy, Updated};
 use crate::ports::store::ExecutionStatus;
 use crate::services::{Core, Unavailable};
 
@@ -105,10 +105,14 @@ fn is_same(present: &Machine, asked: &Machine, settings: &Settings) -> Result<bo
         && Settings::stored(&present.revision.settings)?.is_made_like(settings))
 }
 
-/// UpdateStateMachine. What changes nothing makes no revision.
+/// How often a change is made anew that another one has overtaken.
+const UPDATE_TRIES: usize = 5;
+
+/// UpdateStateMachine. What changes nothing makes no revision. Changes of different members that are made at once
+/// are all made.
 pub async fn update(core: &Core, mut parameters: Parameters) -> Result<Value, ApiError> {
     let arn = parameters.required("stateMachineArn").to_owned();
-    let machine = lookup::machine(core, &arn).await?;
+    let mut machine = lookup::machine(core, &arn).await?;
     const CHANGES: [&str; 5] =
         ["definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration"];
     if !CHANGES.iter().any(|name| parameters.has(name)) {
@@ -118,40 +122,57 @@ pub async fn update(core: &Core, mut parameters: Parameters) -> Result<Value, Ap
     }
     check_description(&parameters)?;
     let role_arn = parameters.text("roleArn").map(role).transpose()?;
-    let before = Settings::stored(&machine.revision.settings)?;
-    let settings = before.clone().changed(&parameters)?;
     let definition = parameters.take_text("definition");
     if let Some(definition) = &definition {
         accept(definition, machine.workflow_type)?;
     }
+    for _ in 0..UPDATE_TRIES {
+        let changed = changed(core, &machine, definition.as_ref(), role_arn.as_ref(), &parameters)?;
+        if let Some(revision) = changed {
+            let from = machine.revision.id;
+            let updated = core.catalog.update_machine(machine.id, from, revision.clone()).await?;
+            core.door.forget(&machine.name);
+            match updated {
+                Updated::Done => machine.revision = revision,
+                Updated::Gone => return Err(ApiError::no_machine(&arn)),
+                Updated::Overtaken => {
+                    machine = lookup::machine(core, &arn).await?;
+                    continue;
+                }
+            }
+        }
+        let mut answer = Map::new();
+        answer.insert("updateDate".into(), machine.revision.created_at.seconds().into());
+        show_revision_id(&machine.revision, &mut answer);
+        publish_if_asked(core, &machine, &parameters, &mut answer).await?;
+        return Ok(Value::Object(answer));
+    }
+    Err(ApiError::conflict("The state machine is being changed by others; try again"))
+}
+
+/// The revision that a change makes; `None` where it changes nothing.
+fn changed(
+    core: &Core,
+    machine: &Machine,
+    definition: Option<&String>,
+    role_arn: Option<&String>,
+    parameters: &Parameters,
+) -> Result<Option<Revision>, ApiError> {
     let present = &machine.revision;
+    let before = Settings::stored(&present.settings)?;
+    let settings = before.clone().changed(parameters)?;
     let revision = Revision {
         id: RevisionId::new(),
         initial: false,
-        definition: definition.unwrap_or_else(|| present.definition.clone()),
-        role_arn: role_arn.unwrap_or_else(|| present.role_arn.clone()),
+        definition: definition.unwrap_or(&present.definition).clone(),
+        role_arn: role_arn.unwrap_or(&present.role_arn).clone(),
         settings: settings.to_stored(),
         created_at: core.clock.now(),
     };
     let unchanged = revision.definition == present.definition
         && revision.role_arn == present.role_arn
         && settings.is_like(&before);
-    let machine = match unchanged {
-        true => machine,
-        false => {
-            let there = core.catalog.update_machine(machine.id, revision.clone()).await?;
-            core.door.forget(&machine.name);
-            if !there {
-                return Err(ApiError::no_machine(&arn));
-            }
-            Machine { revision, ..machine }
-        }
-    };
-    let mut answer = Map::new();
-    answer.insert("updateDate".into(), machine.revision.created_at.seconds().into());
-    show_revision_id(&machine.revision, &mut answer);
-    publish_if_asked(core, &machine, &parameters, &mut answer).await?;
-    Ok(Value::Object(answer))
+    Ok((!unchanged).then_some(revision))
 }
 
 /// DeleteStateMachine. Deleting what is gone is no error. Its executions are stopped afterwards.

@@ -158,13 +158,29 @@ pub enum Created<T> {
     Exists(T),
 }
 
+/// What became of a change of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Updated {
+    /// It is made.
+    Done,
+    /// Another change was made meanwhile: read again.
+    Overtaken,
+    /// The machine is gone.
+    Gone,
+}
+
 /// Reads and keeps what the API shows.
 #[async_trait]
 pub trait Catalog: Versions + Tags {
     /// Makes a machine with its first revision and its tags, unless the name is taken. Atomic.
     async fn create_machine(&self, machine: Machine, tags: Vec<Tag>) -> Result<Created<Machine>, Error>;
-    /// Makes a revision the current one. False if the machine is gone.
-    async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error>;
+    /// Makes a revision the current one in the place of the one that it was made from. Atomic.
+    async fn update_machine(
+        &self,
+        machine: MachineId,
+        from: RevisionId,
+        revision: Revision,
+    ) -> Result<Updated, Error>;
     /// Removes a machine with its versions, aliases and tags; its executions and their revisions stay. False if it is gone.
     async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error>;
     /// The machine with this name.

@@ -1,5 +1,6 @@
 """State machines: created, changed, shown, listed, deleted, checked."""
 
+import concurrent.futures
 import json
 
 from support import ACCOUNT, PASS, ROLE, WAIT, ServerTest, machine, machine_arn
@@ -51,6 +52,20 @@ class StateMachines(ServerTest):
             self.create(PASS, name="a b")
         with self.refused("InvalidArn"):
             self.sfn.create_state_machine(name="role", definition=json.dumps(PASS), roleArn="nobody")
+
+    def test_changes_at_once_are_all_made(self):
+        arn = self.create(PASS)
+        other_role = f"arn:aws:iam::{ACCOUNT}:role/other"
+        changes = (
+            {"definition": json.dumps(WAIT)},
+            {"roleArn": other_role},
+            {"tracingConfiguration": {"enabled": True}},
+        )
+        with concurrent.futures.ThreadPoolExecutor(len(changes)) as pool:
+            list(pool.map(lambda change: self.sfn.update_state_machine(stateMachineArn=arn, **change), changes))
+        described = self.sfn.describe_state_machine(stateMachineArn=arn)
+        self.assertEqual(json.loads(described["definition"]), WAIT)
+        self.assertEqual((described["roleArn"], described["tracingConfiguration"]), (other_role, {"enabled": True}))
 
     def test_an_update_changes_what_it_names(self):
         arn = self.create(PASS)

@@ -2,12 +2,13 @@
 
 use asl::branch::EventRef;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
-use engine::ports::catalog::{
-    Activity, Created, Ends, ExecutionFilter, Machine, NumberedRow, StartedBy, WithEnds, WorkflowType,
-};
 use engine::ports::store::{Change, ExecutionStatus};
 
 use super::world::{Adapter, At, PLENTY, START, World, closing, event, machine, revision, runnable, text};
+use engine::ports::catalog::{
+    Activity, Created, Ends, ExecutionFilter, Machine, NumberedRow, StartedBy, Updated, WithEnds,
+    WorkflowType,
+};
 
 macro_rules! promises_to {
     ($attribute:meta, $adapter:expr) => {
@@ -63,13 +64,16 @@ pub async fn an_update_makes_a_revision_current_and_keeps_the_others(adapter: &d
     let before = machine("orders");
     db.create_machine(before.clone(), Vec::new()).await.unwrap();
     let next = revision(false);
-    assert!(db.update_machine(before.id, next.clone()).await.unwrap());
+    let from = before.revision.id;
+    assert_eq!(db.update_machine(before.id, from, next.clone()).await.unwrap(), Updated::Done);
     let after = Machine { revision: next, ..before.clone() };
-    assert_eq!(db.machine("orders").await.unwrap(), Some(after));
+    assert_eq!(db.machine("orders").await.unwrap(), Some(after.clone()));
     assert_eq!(db.revision(before.revision.id).await.unwrap(), Some(before.revision));
     let lost = revision(false);
-    assert!(!db.update_machine(MachineId::new(), lost.clone()).await.unwrap());
+    assert_eq!(db.update_machine(before.id, from, lost.clone()).await.unwrap(), Updated::Overtaken);
+    assert_eq!(db.update_machine(MachineId::new(), from, lost.clone()).await.unwrap(), Updated::Gone);
     assert_eq!(db.revision(lost.id).await.unwrap(), None);
+    assert_eq!(db.machine("orders").await.unwrap(), Some(after));
 }
 
 pub async fn a_deleted_machine_leaves_its_executions_and_revisions(adapter: &dyn Adapter) {

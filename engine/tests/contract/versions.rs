@@ -51,8 +51,8 @@ async fn published(db: &Arc<dyn Database>, versions: u32) -> (Machine, Vec<Versi
     let mut made = Vec::new();
     for number in 1..=versions {
         if number > 1 {
-            orders.revision = revision(false);
-            assert!(db.update_machine(orders.id, orders.revision.clone()).await.unwrap());
+            let from = std::mem::replace(&mut orders.revision, revision(false)).id;
+            db.update_machine(orders.id, from, orders.revision.clone()).await.unwrap();
         }
         made.push(version(db.publish(orders.id, new(None)).await.unwrap()));
     }
@@ -129,7 +129,7 @@ pub async fn only_the_expected_revision_is_published(adapter: &dyn Adapter) {
     let before = machine("orders");
     db.create_machine(before.clone(), Vec::new()).await.unwrap();
     let after = Machine { revision: revision(false), ..before.clone() };
-    db.update_machine(before.id, after.revision.clone()).await.unwrap();
+    db.update_machine(before.id, before.revision.id, after.revision.clone()).await.unwrap();
     assert_eq!(db.publish(before.id, new(Some(&before))).await.unwrap(), Published::OtherRevision);
     assert_eq!(version(db.publish(before.id, new(Some(&after))).await.unwrap()).number, 1);
     assert_eq!(db.publish(MachineId::new(), new(None)).await.unwrap(), Published::NoMachine);
@@ -140,7 +140,7 @@ pub async fn a_machine_has_so_many_versions(adapter: &dyn Adapter) {
     let (orders, _) = published(&db, 2).await;
     let one_more = || NewVersion { versions_max: 2, ..new(None) };
     assert_eq!(version(db.publish(orders.id, one_more()).await.unwrap()).number, 2, "it is there");
-    db.update_machine(orders.id, revision(false)).await.unwrap();
+    db.update_machine(orders.id, orders.revision.id, revision(false)).await.unwrap();
     assert_eq!(db.publish(orders.id, one_more()).await.unwrap(), Published::Full);
     db.delete_version(orders.id, 1).await.unwrap();
     assert_eq!(version(db.publish(orders.id, one_more()).await.unwrap()).number, 3);
@@ -151,7 +151,7 @@ pub async fn a_version_shows_its_machine_as_it_was(adapter: &dyn Adapter) {
     let first = machine("orders");
     db.create_machine(first.clone(), Vec::new()).await.unwrap();
     let one = version(db.publish(first.id, new(None)).await.unwrap());
-    db.update_machine(first.id, revision(false)).await.unwrap();
+    db.update_machine(first.id, first.revision.id, revision(false)).await.unwrap();
     assert_eq!(db.version("orders", 1).await.unwrap(), Some((first, one)));
     assert_eq!(db.version("orders", 2).await.unwrap(), None);
     assert_eq!(db.version("orders", u32::MAX).await.unwrap(), None);
@@ -163,7 +163,7 @@ pub async fn versions_are_listed_newest_first(adapter: &dyn Adapter) {
     let (orders, made) = published(&db, 5).await;
     let first = db.versions(orders.id, 2, None).await.unwrap();
     assert_eq!(first.items, [made[4].clone(), made[3].clone()]);
-    db.update_machine(orders.id, revision(false)).await.unwrap();
+    db.update_machine(orders.id, orders.revision.id, revision(false)).await.unwrap();
     db.publish(orders.id, new(None)).await.unwrap();
     let second = db.versions(orders.id, 2, first.next.as_deref()).await.unwrap();
     assert_eq!(second.items, [made[2].clone(), made[1].clone()], "a later one shifts nothing");

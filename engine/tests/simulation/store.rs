@@ -12,10 +12,9 @@ use bytes::Bytes;
 use engine::adapters::sqlite::{Location, SqliteStore};
 use engine::cli::replay::recording::What;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
-use engine::ports::catalog::tags::Tag;
 use engine::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
-    WithEnds,
+    Updated, WithEnds,
 };
 use engine::ports::clock::Clock;
 use engine::ports::store::{
@@ -31,6 +30,7 @@ use super::connector::Ledger;
 use super::memory_store::MemoryStore;
 use super::node::Node;
 use super::notes;
+use engine::ports::catalog::tags::Tag;
 
 /// Where SQLite works.
 static ELSEWHERE: LazyLock<Runtime> =
@@ -269,8 +269,13 @@ impl Catalog for FaultyStore {
         self.ask(|db| async move { db.create_machine(machine, tags).await }).await
     }
 
-    async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error> {
-        self.ask(move |db| async move { db.update_machine(machine, revision).await }).await
+    async fn update_machine(
+        &self,
+        machine: MachineId,
+        from: RevisionId,
+        revision: Revision,
+    ) -> Result<Updated, Error> {
+        self.ask(move |db| async move { db.update_machine(machine, from, revision).await }).await
     }
 
     async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error> {

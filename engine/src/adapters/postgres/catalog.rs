@@ -13,7 +13,7 @@ use crate::ports::catalog::versions::{
 };
 use crate::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
-    WithEnds,
+    Updated, WithEnds,
 };
 use crate::ports::store::Error;
 
@@ -23,8 +23,13 @@ impl Catalog for PostgresStore {
         ask!(self, connection => machines::create(connection, machine, tags))
     }
 
-    async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error> {
-        ask!(self, connection => machines::update(connection, machine, revision))
+    async fn update_machine(
+        &self,
+        machine: MachineId,
+        from: RevisionId,
+        revision: Revision,
+    ) -> Result<Updated, Error> {
+        ask!(self, connection => machines::update(connection, machine, from, revision))
     }
 
     async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error> {

@@ -1,7 +1,7 @@
 //! State machines, their revisions, and activities.
 
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection, query};
+use sqlx::{Connection, Row as _, query};
 
 use super::failure::Fault;
 use super::rows::Id;
@@ -15,7 +15,7 @@ use crate::adapters::sql::machines::{
 use crate::adapters::sql::rows::signed;
 use crate::ids::{MachineId, RevisionId};
 use crate::ports::catalog::tags::{Tag, TagOwner};
-use crate::ports::catalog::{Activity, Created, Machine, Page, Revision};
+use crate::ports::catalog::{Activity, Created, Machine, Page, Revision, Updated};
 
 pub(super) async fn create(
     connection: &mut PgConnection,
@@ -71,17 +71,20 @@ async fn add_revision(
 pub(super) async fn update(
     connection: &mut PgConnection,
     machine: MachineId,
+    from: RevisionId,
     revision: Revision,
-) -> Result<bool, Fault> {
+) -> Result<Updated, Fault> {
     let mut transaction = connection.begin().await?;
-    let point = query("UPDATE machines SET revision = $2 WHERE id = $1");
-    let point = point.bind(Id(machine.0)).bind(Id(revision.id.0));
-    let there = point.execute(&mut *transaction).await?.rows_affected() > 0;
-    if there {
-        add_revision(&mut transaction, machine, revision).await?;
+    let present = query("SELECT revision FROM machines WHERE id = $1 FOR UPDATE").bind(Id(machine.0));
+    let Some(present) = present.fetch_optional(&mut *transaction).await? else { return Ok(Updated::Gone) };
+    if present.try_get::<Id, _>(0)?.0 != from.0 {
+        return Ok(Updated::Overtaken);
     }
+    let point = query("UPDATE machines SET revision = $2 WHERE id = $1");
+    point.bind(Id(machine.0)).bind(Id(revision.id.0)).execute(&mut *transaction).await?;
+    add_revision(&mut transaction, machine, revision).await?;
     transaction.commit().await?;
-    Ok(there)
+    Ok(Updated::Done)
 }
 
 pub(super) async fn delete(connection: &mut PgConnection, machine: MachineId) -> Result<bool, Fault> {

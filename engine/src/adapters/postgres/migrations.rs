@@ -1,8 +1,8 @@
 //! The schema, brought up to date. Migrations only ever add to those before.
 //!
 //! Several instances may begin at once: each waits for the one before it. The lock belongs to a transaction,
-//! so that it works behind a pooler and goes with an instance that dies; each migration commits by itself
-//! within, on the connection that holds the lock.
+//! so that it works behind a pooler and goes with an instance that dies. All that is missing is made in that
+//! transaction, whole or not at all; tables that it changes are locked until it is through.
 
 use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;

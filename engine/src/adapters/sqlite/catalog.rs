@@ -12,7 +12,7 @@ use crate::ports::catalog::versions::{
 };
 use crate::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
-    WithEnds,
+    Updated, WithEnds,
 };
 use crate::ports::store::Error;
 
@@ -22,8 +22,13 @@ impl Catalog for SqliteStore {
         self.write(|connection, _| machines::create(connection, machine, tags).boxed()).await
     }
 
-    async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error> {
-        self.write(move |connection, _| machines::update(connection, machine, revision).boxed()).await
+    async fn update_machine(
+        &self,
+        machine: MachineId,
+        from: RevisionId,
+        revision: Revision,
+    ) -> Result<Updated, Error> {
+        self.write(move |connection, _| machines::update(connection, machine, from, revision).boxed()).await
     }
 
     async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error> {

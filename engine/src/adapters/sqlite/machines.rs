@@ -15,7 +15,7 @@ use crate::adapters::sql::machines::{
 use crate::adapters::sql::rows::signed;
 use crate::ids::{MachineId, RevisionId};
 use crate::ports::catalog::tags::{Tag, TagOwner};
-use crate::ports::catalog::{Activity, Created, Machine, Page, Revision};
+use crate::ports::catalog::{Activity, Created, Machine, Page, Revision, Updated};
 use crate::ports::store::Error;
 
 pub(super) async fn create(
@@ -63,15 +63,19 @@ async fn add_revision(
 pub(super) async fn update(
     connection: &mut SqliteConnection,
     machine: MachineId,
+    from: RevisionId,
     revision: Revision,
-) -> Result<bool, Error> {
-    let point = query("UPDATE machines SET revision = ?2 WHERE id = ?1");
-    let point = point.bind(blob(machine.0)).bind(blob(revision.id.0));
-    let there = point.execute(&mut *connection).await.map_err(failure)?.rows_affected() > 0;
-    if there {
+) -> Result<Updated, Error> {
+    // One writer at a time: nothing comes between the two statements.
+    let point = query("UPDATE machines SET revision = ?2 WHERE id = ?1 AND revision = ?3");
+    let point = point.bind(blob(machine.0)).bind(blob(revision.id.0)).bind(blob(from.0));
+    if point.execute(&mut *connection).await.map_err(failure)?.rows_affected() > 0 {
         add_revision(connection, machine, revision).await?;
+        return Ok(Updated::Done);
     }
-    Ok(there)
+    let there = query("SELECT 1 FROM machines WHERE id = ?1").bind(blob(machine.0));
+    let there = there.fetch_optional(&mut *connection).await.map_err(failure)?;
+    Ok(if there.is_some() { Updated::Overtaken } else { Updated::Gone })
 }
 
 pub(super) async fn delete(connection: &mut SqliteConnection, machine: MachineId) -> Result<bool, Error> {

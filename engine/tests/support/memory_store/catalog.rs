@@ -3,14 +3,14 @@
 use asl::branch::EventRef;
 use async_trait::async_trait;
 use engine::ids::{ExecutionId, MachineId, RevisionId};
-use engine::ports::catalog::tags::{Tag, TagOwner};
 use engine::ports::catalog::{
     Activity, Catalog, Created, Ends, Execution, ExecutionFilter, Machine, NumberedRow, Page, Revision,
-    StartedBy, WithEnds,
+    StartedBy, Updated, WithEnds,
 };
 use engine::ports::store::{Error, ExecutionStatus};
 
 use super::{BranchPath, MemoryStore, Record};
+use engine::ports::catalog::tags::{Tag, TagOwner};
 
 /// The first `limit` items, and the name of the last of them if there are more.
 pub(super) fn page<T>(mut items: Vec<(String, T)>, limit: u32) -> Page<T> {
@@ -44,13 +44,21 @@ impl Catalog for MemoryStore {
         Ok(Created::New)
     }
 
-    async fn update_machine(&self, machine: MachineId, revision: Revision) -> Result<bool, Error> {
+    async fn update_machine(
+        &self,
+        machine: MachineId,
+        from: RevisionId,
+        revision: Revision,
+    ) -> Result<Updated, Error> {
         let mut state = self.state();
         let found = state.machines.values_mut().find(|found| found.id == machine);
-        let Some(found) = found else { return Ok(false) };
+        let Some(found) = found else { return Ok(Updated::Gone) };
+        if found.revision.id != from {
+            return Ok(Updated::Overtaken);
+        }
         found.revision = revision.clone();
         state.revisions.insert(revision.id, revision);
-        Ok(true)
+        Ok(Updated::Done)
     }
 
     async fn delete_machine(&self, machine: MachineId) -> Result<bool, Error> {
