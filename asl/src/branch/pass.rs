@@ -2,7 +2,7 @@
 
 use super::turn::Turn;
 use crate::data::Problem;
-use crate::program::{Next, Pass};
+use crate::program::{Next, Pass, Way};
 
 impl Turn<'_> {
     /// `Pass`: its `Result`, or its input through `Parameters`.
@@ -24,6 +24,6 @@ impl Turn<'_> {
         let raw = std::mem::take(&mut self.branch.data);
         let context = self.context();
         let effective = self.effective_input(&raw, &context)?.into_owned();
-        self.exit_with_input(effective, Next::End)
+        self.exit_with_input(effective, (Way::Onward, Next::End))
     }
 }

@@ -5,7 +5,7 @@ use super::{BranchFailure, Effect, Waiting};
 use crate::data::failure::names;
 use crate::data::{DataFlow, Failure, Problem};
 use crate::history::EventKind;
-use crate::program::{Catcher, ErrorHandling, Jitter, Next, Retrier, StateKind};
+use crate::program::{Catcher, ErrorHandling, Jitter, Next, Retrier, StateKind, Way};
 
 impl<'a> Turn<'a> {
     /// Retries, catches, or fails the branch.
@@ -26,10 +26,10 @@ impl<'a> Turn<'a> {
             return;
         }
         self.record_fork_failed();
-        let Some(catcher) = handling.and_then(|handling| catcher(handling, error)) else {
+        let Some((place, catcher)) = handling.and_then(|handling| catcher(handling, error)) else {
             return self.end_failed(failed);
         };
-        if let Err(problem) = self.catch(catcher, failed) {
+        if let Err(problem) = self.catch(place, catcher, failed) {
             let failed = self.told(problem);
             self.end_failed(failed);
         }
@@ -80,7 +80,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Makes the output that the catcher wants and goes on with its state.
-    fn catch(&mut self, catcher: &Catcher, failed: BranchFailure) -> Result<(), Problem> {
+    fn catch(&mut self, place: usize, catcher: &Catcher, failed: BranchFailure) -> Result<(), Problem> {
         // The cause may name an event of this branch, whose id is certain in the root only.
         let entered_id = self.branch.visit.as_ref().map(|visit| visit.entered_id);
         let error = failed.resolve(|_| entered_id).error_output();
@@ -95,12 +95,12 @@ impl<'a> Turn<'a> {
             (None, DataFlow::JsonPath(_)) => catcher.result_path.merge(raw, error)?,
         };
         let after = self.branch.last.clone();
-        self.exit(output, assigned, Next::State(catcher.next), after)
+        self.exit(output, assigned, (Way::Catcher(place), Next::State(catcher.next)), after)
     }
 }
 
-fn catcher<'a>(handling: &'a ErrorHandling, error: &str) -> Option<&'a Catcher> {
-    handling.catchers.iter().find(|catcher| matches(&catcher.error_equals, error))
+fn catcher<'a>(handling: &'a ErrorHandling, error: &str) -> Option<(usize, &'a Catcher)> {
+    handling.catchers.iter().enumerate().find(|(_, catcher)| matches(&catcher.error_equals, error))
 }
 
 /// Whether a list of error names matches an error. `States.Runtime` is never matched. A payload limit is,
