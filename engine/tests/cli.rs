@@ -113,7 +113,7 @@ fn the_version_and_completions_are_printed() {
     let place = Place::with(&[]);
     check(&place, &["--version"], 0, &[concat!("warren ", env!("CARGO_PKG_VERSION"))]);
     for shell in ["bash", "zsh", "fish"] {
-        check(&place, &["completions", shell], 0, &["validate", "completions", "replay"]);
+        check(&place, &["completions", shell], 0, &["validate", "completions", "replay", "coverage-min"]);
     }
 }
 

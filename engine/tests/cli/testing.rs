@@ -149,6 +149,7 @@ fn a_file_that_cannot_be_read_fails_and_the_others_are_played() {
         ("d.test.yaml", "cases: [{ name: x }]"),
         ("e.test.yaml", "definition: pass.asl.json\ncases: [{ name: x, expect: { path: [B] } }]"),
         ("f.test.yaml", "definition: pass.asl.json\ncases: [{ name: x, mocks: { A: {} } }]"),
+        ("g.test.yaml", "definition: pass.asl.json\ncases: [{ name: x, expect: { calls: { A: [] } } }]"),
         ("pass.asl.json", PASS),
         ("a.asl.json", PASS),
         ("bad.asl.json", super::BAD),
@@ -162,8 +163,9 @@ fn a_file_that_cannot_be_read_fails_and_the_others_are_played() {
         "there is no definition d.asl.json or d.json beside it",
         "'B', a state that the definition does not have",
         "only Task states have mocks, 'A' is a Pass state",
+        "expects calls of 'A', which is a Pass state",
         "ok    it passes",
-        "1 passed, 6 files that cannot be played",
+        "1 passed, 7 files that cannot be played",
     ];
     check(&Place::with(&files), &["test"], 1, &says);
 }
@@ -410,4 +412,24 @@ fn the_examples_pass_their_tests() {
     let ran =
         check(&Place::with(&[]), &["test", examples.to_str().unwrap(), "--coverage-min", "100"], 0, &[]);
     assert!(ran.stdout.contains("order-processing.test.yaml"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_waited_for_has_been_submitted_before_it_fails() {
+    let mocks =
+        json!({"T": {"0": {"Throw": {"Error": "Failure error", "Cause": "Failure cause"}}}}).to_string();
+    let machine = super::task("arn:aws:states:::sqs:sendMessage.waitForTaskToken");
+    let place = Place::with(&[("m.json", &machine), ("mocks.json", &mocks)]);
+    let history = check(&place, &["run", "m.json", "--mock", "mocks.json", "--json"], 1, &[]).json();
+    let types: Vec<&Value> = history.as_array().unwrap().iter().map(|event| &event["type"]).collect();
+    let expected = [
+        "ExecutionStarted",
+        "TaskStateEntered",
+        "TaskScheduled",
+        "TaskStarted",
+        "TaskSubmitted",
+        "TaskFailed",
+        "ExecutionFailed",
+    ];
+    assert_eq!(types, expected);
 }

@@ -19,6 +19,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 
 use asl::branch::Answer;
 use asl::data::Failure;
@@ -38,9 +39,9 @@ pub(in crate::cli) struct Mocks {
     states: BTreeMap<String, StateMocks>,
 }
 
-/// The answers of one state: the first that is meant counts.
+/// The answers of one state: the first that is meant counts. Shared, as many cases have the same.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::cli) struct StateMocks(Vec<Mock>);
+pub(in crate::cli) struct StateMocks(Arc<[Mock]>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Mock {
@@ -171,7 +172,7 @@ impl StateMocks {
     pub(in crate::cli) fn of(state: &str, written: &Value) -> Result<Self, String> {
         let what = format!("the mock of '{state}'");
         let mocks = match written.as_array() {
-            None => vec![Mock::of(&what, written)?],
+            None => [Mock::of(&what, written)?].into(),
             Some(list) => list.iter().map(|written| Mock::of(&what, written)).collect::<Result<_, _>>()?,
         };
         Ok(StateMocks(mocks))

@@ -145,7 +145,7 @@ impl<'a> Player<'a> {
             if after_seconds == 0 {
                 self.tell(&task, answer);
             } else {
-                self.take_up(&task, true);
+                self.take_up(&task);
                 let at = self.clock.now().plus_seconds(i64::from(after_seconds));
                 self.due.insert((at, self.calls.len()), (task, answer));
             }
@@ -159,14 +159,14 @@ impl<'a> Player<'a> {
 
     /// Tells the branch what became of its task. One that has gone on without it is not interested.
     fn tell(&mut self, task: &ScheduledTask, answer: Answer) {
-        self.take_up(task, matches!(answer, Answer::Succeeded(_)));
+        self.take_up(task);
         let ended = Event::TaskEnded { task: task.request.task, answer, source: Source::Call };
         let _ = self.rehearsal.tell(&task.path, ended);
     }
 
-    /// Tells the branch that its task is being worked on; `submitted`: also that the call was answered, where the
-    /// end comes later. Told again, it is not interested.
-    fn take_up(&mut self, task: &ScheduledTask, submitted: bool) {
+    /// Tells the branch that its task is being worked on, and, where the end comes later, that the call was answered:
+    /// what a mock throws is how it ended. Told again, it is not interested.
+    fn take_up(&mut self, task: &ScheduledTask) {
         let id = task.request.task;
         let (is_activity, is_submitted) = match &task.request.resource {
             Resource::Activity { .. } => (true, false),
@@ -176,7 +176,7 @@ impl<'a> Player<'a> {
         if is_activity {
             let _ = self.rehearsal.tell(&task.path, Event::ActivityStarted { task: id, worker_name: None });
         }
-        if is_submitted && submitted {
+        if is_submitted {
             let _ = self.rehearsal.tell(&task.path, Event::TaskSubmitted { task: id, output: json!({}) });
         }
     }

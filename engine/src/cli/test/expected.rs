@@ -148,8 +148,12 @@ impl Expected {
     pub(super) fn states(&self) -> impl Iterator<Item = &str> {
         let paths = [&self.path, &self.path_contains].into_iter().flatten().flatten();
         let visits = self.visits.iter().map(|(state, _)| state);
-        let calls = self.calls.iter().chain(&self.calls_contain).map(|(state, _)| state);
-        paths.chain(visits).chain(calls).map(String::as_str)
+        paths.chain(visits).map(String::as_str).chain(self.callers())
+    }
+
+    /// The states whose calls it names.
+    pub(super) fn callers(&self) -> impl Iterator<Item = &str> {
+        self.calls.iter().chain(&self.calls_contain).map(|(state, _)| state.as_str())
     }
 }
 

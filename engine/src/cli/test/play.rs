@@ -39,14 +39,14 @@ pub(super) fn play(config: &Config, loaded: &Loaded, case: &Case) -> Played {
         problems.push(Problem::Told(format!("its input is longer than {bytes_max} bytes")));
         return Played { observed: Observed::default(), has_ended: false, problems, took: began.elapsed() };
     }
-    let facts = facts(config, &loaded.machine, EXECUTION.to_owned(), case.input.clone(), case.start);
+    let facts = facts(config, &loaded.machine, EXECUTION.to_owned(), (*case.input).clone(), case.start);
     let limits = config.limits.of_language();
     let rehearsal = Rehearsal::start(&loaded.program, facts, input_text, limits, case.start, SEED);
     let clock = Clock::jumping(case.start);
     let mut player = Player::new(rehearsal, clock, Some(case.mocks.clone()), None, None);
     player.stop_after(None, seconds_max(&loaded.program, loaded.workflow));
     let ending = player.play();
-    let elapsed = player.now().milliseconds() - case.start.milliseconds();
+    let elapsed = player.now().milliseconds().saturating_sub(case.start.milliseconds());
     let mut observed = Observed::of(player.rows(), player.calls(), elapsed);
     let has_ended = ending.is_ok();
     match ending {

@@ -1,10 +1,11 @@
 //! The cases of a file with all that they name: the definition compiled, mocks and inputs read.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use asl::data::timestamp::Timestamp;
 use asl::definition::check;
-use asl::program::Program;
+use asl::program::{Program, State, StateType};
 use serde_json::{Value, json};
 
 use super::expected::Expected;
@@ -55,7 +56,8 @@ pub(super) struct Case {
     pub(super) name: String,
     /// Why it is not to be played.
     pub(super) skip: Option<String>,
-    pub(super) input: Value,
+    /// Shared, as many cases have the same.
+    pub(super) input: Arc<Value>,
     pub(super) start: Timestamp,
     pub(super) mocks: Mocks,
     /// Of these, what is written in the case itself: all of it must be of use.
@@ -119,11 +121,12 @@ fn config_cases(
 ) -> Result<Loaded, Vec<String>> {
     let names = config.cases(&machine).map_err(|problem| vec![problem])?;
     let program = compile(definition, choices.workflow).map_err(|problem| vec![problem])?;
+    let input = Arc::new(choices.input.clone().unwrap_or_else(|| json!({})));
     let case = |name: &str| {
         Ok(Case {
             name: name.to_owned(),
             skip: None,
-            input: choices.input.clone().unwrap_or_else(|| json!({})),
+            input: Arc::clone(&input),
             start: START,
             mocks: config.choose(&machine, Some(name))?,
             own: Mocks::default(),
@@ -152,13 +155,18 @@ fn file_cases(file: &Path, definition: &Path, written: Written) -> Result<Loaded
     let machine = machine_name(definition);
     let config = written.mock_config.as_deref().map(|named| read_config(&relative(file, named)));
     let config = config.transpose().map_err(one)?;
+    let Given { input, mocks, start } = &written.defaults;
+    let defaults = |problem: String| vec![format!("defaults: {problem}")];
     let maker = Maker {
         file,
         program: &program,
         config: config.as_ref(),
         config_machine: written.machine.as_deref().unwrap_or(&machine),
-        defaults: &written.defaults,
+        input: input_of(file, input.as_ref()).map_err(defaults)?.unwrap_or_else(|| Arc::new(json!({}))),
+        mocks: mocks_of(file, mocks.as_ref()).map_err(defaults)?,
+        start: start.unwrap_or(START),
     };
+    maker.mocks.check(&program).map_err(defaults)?;
     let (mut cases, mut problems) = (Vec::new(), Vec::new());
     for written in written.cases {
         let name = written.name.clone();
@@ -182,7 +190,10 @@ struct Maker<'a> {
     program: &'a Program,
     config: Option<&'a MockConfig>,
     config_machine: &'a str,
-    defaults: &'a Given,
+    /// What cases begin with that say nothing else.
+    input: Arc<Value>,
+    mocks: Mocks,
+    start: Timestamp,
 }
 
 impl Maker<'_> {
@@ -191,62 +202,73 @@ impl Maker<'_> {
         self.check_states(&expected)?;
         let (own, shared) = match &given.mocks {
             Some(MocksFrom::Here(mocks)) => (mocks.clone(), Mocks::default()),
-            other => (Mocks::default(), self.mocks(other.as_ref())?),
+            other => (Mocks::default(), mocks_of(self.file, other.as_ref())?),
         };
         let of_case = match (self.config, &mock_case) {
             (Some(config), Some(case)) => config.choose(self.config_machine, Some(case))?,
             (_, _) => Mocks::default(),
         };
-        let defaults = self.mocks(self.defaults.mocks.as_ref())?;
-        for mocks in [&own, &shared, &defaults] {
-            mocks.check(self.program)?;
-        }
-        let mocks = own.clone().or(&shared).or(&of_case).or(&defaults);
-        let input = self.input(given.input.as_ref().or(self.defaults.input.as_ref()))?;
-        let start = given.start.or(self.defaults.start).unwrap_or(START);
+        own.check(self.program)?;
+        shared.check(self.program)?;
+        let mocks = own.clone().or(&shared).or(&of_case).or(&self.mocks);
+        let input = input_of(self.file, given.input.as_ref())?.unwrap_or_else(|| Arc::clone(&self.input));
+        let start = given.start.unwrap_or(self.start);
         Ok(Case { name, skip, input, start, mocks, own, expected: Some(expected) })
     }
 
-    fn mocks(&self, from: Option<&MocksFrom>) -> Result<Mocks, String> {
-        match from {
-            None => Ok(Mocks::default()),
-            Some(MocksFrom::Here(mocks)) => Ok(mocks.clone()),
-            Some(MocksFrom::File(named)) => {
-                let path = relative(self.file, named);
-                let document = source::document(&path).map_err(|error| error.to_string())?;
-                if MockConfig::is_one(&document) {
-                    return Err(format!(
-                        "{} is a MockConfigFile: name it as mock_config at the top, and its test case as mock_case",
-                        path.display()
-                    ));
-                }
-                Mocks::of(&document).map_err(|problem| format!("{}: {problem}", path.display()))
-            }
-        }
-    }
-
-    fn input(&self, from: Option<&InputFrom>) -> Result<Value, String> {
-        match from {
-            None => Ok(json!({})),
-            Some(InputFrom::Here(value)) => Ok(value.clone()),
-            Some(InputFrom::File(named)) => {
-                source::document(&relative(self.file, named)).map_err(|error| error.to_string())
-            }
-        }
-    }
-
+    /// A name that is misspelt would be as expected whenever nothing is expected of it.
     fn check_states(&self, expected: &Expected) -> Result<(), String> {
         for state in expected.states() {
             if self.program.state_named(state).is_none() {
                 let known = self.program.states.iter().map(|known| &*known.name);
                 let meant = nearest(state, known).map(|meant| format!("; did you mean '{meant}'?"));
-                let meant = meant.unwrap_or_default();
                 return Err(format!(
-                    "expects something of '{state}', a state that the definition does not have{meant}"
+                    "expects something of '{state}', a state that the definition does not have{}",
+                    meant.unwrap_or_default()
+                ));
+            }
+        }
+        for name in expected.callers() {
+            let state = self.program.state_named(name).map(State::state_type);
+            if let Some(other) = state.filter(|state| *state != StateType::Task) {
+                return Err(format!(
+                    "expects calls of '{name}', which is a {} state: only Task states call",
+                    other.name()
                 ));
             }
         }
         Ok(())
+    }
+}
+
+/// Mocks that a file gives.
+fn mocks_of(file: &Path, from: Option<&MocksFrom>) -> Result<Mocks, String> {
+    match from {
+        None => Ok(Mocks::default()),
+        Some(MocksFrom::Here(mocks)) => Ok(mocks.clone()),
+        Some(MocksFrom::File(named)) => {
+            let path = relative(file, named);
+            let document = source::document(&path).map_err(|error| error.to_string())?;
+            if MockConfig::is_one(&document) {
+                return Err(format!(
+                    "{} is a MockConfigFile: name it as mock_config at the top, and its test case as mock_case",
+                    path.display()
+                ));
+            }
+            Mocks::of(&document).map_err(|problem| format!("{}: {problem}", path.display()))
+        }
+    }
+}
+
+/// The input that a file gives; none if it says nothing of it.
+fn input_of(file: &Path, from: Option<&InputFrom>) -> Result<Option<Arc<Value>>, String> {
+    match from {
+        None => Ok(None),
+        Some(InputFrom::Here(value)) => Ok(Some(Arc::new(value.clone()))),
+        Some(InputFrom::File(named)) => {
+            let document = source::document(&relative(file, named)).map_err(|error| error.to_string())?;
+            Ok(Some(Arc::new(document)))
+        }
     }
 }
 
