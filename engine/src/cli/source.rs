@@ -10,7 +10,7 @@ use super::Error;
 use crate::yaml;
 
 /// Longest file of tests or mocks (16 MiB).
-pub(super) const DOCUMENT_BYTES_MAX: usize = 16_777_216;
+pub(super) const DOCUMENT_BYTES_MAX: u64 = 16_777_216;
 /// Most values in such a file that is YAML, those that aliases repeat included.
 const YAML_NODES_MAX: usize = 500_000;
 
@@ -41,12 +41,15 @@ pub(super) fn value(option: &str, argument: &str) -> Result<(Value, String), Err
 
 /// A document of tests or mocks: YAML if its name says so, else JSON.
 pub(super) fn document(path: &Path) -> Result<Value, Error> {
-    let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let wrong = |message: String| Error::Usage(format!("{}: {message}", path.display()));
-    if bytes > DOCUMENT_BYTES_MAX as u64 {
-        return Err(wrong(format!("it has {bytes} bytes; such a file may have {DOCUMENT_BYTES_MAX}")));
-    }
+    let bound = |bytes: u64| {
+        let text = format!("it has {bytes} bytes; such a file may have {DOCUMENT_BYTES_MAX}");
+        if bytes > DOCUMENT_BYTES_MAX { Err(wrong(text)) } else { Ok(()) }
+    };
+    // What is no file has no length before it is read.
+    bound(std::fs::metadata(path).map_or(0, |metadata| metadata.len()))?;
     let text = read(path)?;
+    bound(text.len() as u64)?;
     if is_yaml(path) {
         return yaml::read(&text, YAML_NODES_MAX).map_err(wrong);
     }

@@ -38,6 +38,9 @@ mod suite;
 /// Stack of a thread that plays cases; as large as that of a main thread.
 const STACK_BYTES: usize = 8_388_608;
 
+/// Results that may wait to be told of.
+const WAITING_MAX: usize = 64;
+
 /// What `warren test` is told.
 #[derive(Debug, Args)]
 pub struct TestArgs {
@@ -53,6 +56,9 @@ pub struct TestArgs {
     /// Also write what came of it as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Tell each step of the cases that fail.
+    #[arg(long, conflicts_with = "json")]
+    steps: bool,
     /// Print it as JSON instead.
     #[arg(long)]
     json: bool,
@@ -91,11 +97,15 @@ pub fn run(config: &Config, args: &TestArgs, out: &mut Output) -> Result<Exit, E
         }
     }
     play_all(config, &chosen, |place, played| {
-        let (suite, _, case) = &chosen[place];
+        let (suite, loaded, case) = &chosen[place];
+        let failed = played.as_ref().is_some_and(|played| !played.problems.is_empty());
         if let (Some(definition), Some(played)) = (&suites[*suite].definition, &played) {
             coverages.count(definition, &played.observed);
         }
         report.case(*suite, case, played, out);
+        if failed && args.steps {
+            play::retell(config, loaded, case, out);
+        }
     });
     if report.is_empty() {
         return Err(Error::Failed(nothing(args, &files)));
@@ -125,7 +135,7 @@ fn chosen<'a>(suites: &'a [Suite], filter: Option<&str>) -> Vec<Chosen<'a>> {
 fn play_all(config: &Config, cases: &[Chosen<'_>], mut tell: impl FnMut(usize, Option<Played>)) {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(cases.len());
     let next = AtomicUsize::new(0);
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(WAITING_MAX);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (sender, next) = (sender.clone(), &next);

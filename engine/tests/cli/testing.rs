@@ -107,6 +107,25 @@ fn what_was_otherwise_is_shown_beside_what_was_expected() {
 }
 
 #[test]
+fn the_steps_of_a_case_that_fails_can_be_told() {
+    let text = format!("{CASES}  - name: wrong\n    expect: {{ output: 1 }}\n");
+    let ran = check(
+        &with(&text),
+        &["test", "--steps"],
+        1,
+        &["31536000.000 s  ExecutionSucceeded\n\norder.asl.json"],
+    );
+    assert_eq!(ran.stdout.matches("ExecutionStarted").count(), 1, "{}", ran.stdout);
+    check(&with(&text), &["test"], 1, &["was       sent → sent\n\norder.asl.json"]);
+}
+
+#[test]
+fn a_file_that_is_too_long_is_refused() {
+    let long = format!("# {}\n{CASES}", "x".repeat(16_777_216));
+    check(&with(&long), &["test"], 1, &["order.test.yaml: it has", "such a file may have 16777216"]);
+}
+
+#[test]
 fn mocks_that_are_missing_or_of_no_use_fail_the_case() {
     let expected = [
         (

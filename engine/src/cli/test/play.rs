@@ -7,7 +7,9 @@ use asl::rehearsal::Rehearsal;
 use super::expected::Problem;
 use super::observed::Observed;
 use super::suite::{Case, Loaded};
+use crate::cli::output::Output;
 use crate::cli::play::clock::Clock;
+use crate::cli::play::narration::Narration;
 use crate::cli::play::player::Player;
 use crate::cli::play::{facts, seconds_max};
 use crate::config::Config;
@@ -32,19 +34,13 @@ pub(super) struct Played {
 /// Plays a case to its end, on a clock that jumps over waits.
 pub(super) fn play(config: &Config, loaded: &Loaded, case: &Case) -> Played {
     let began = Instant::now();
-    let input_text = case.input.to_string();
-    let bytes_max = config.limits.payload_bytes_max.get();
     let mut problems = Vec::new();
-    if input_text.len() > bytes_max {
+    let bytes_max = config.limits.payload_bytes_max.get();
+    if case.input.to_string().len() > bytes_max {
         problems.push(Problem::Told(format!("its input is longer than {bytes_max} bytes")));
         return Played { observed: Observed::default(), has_ended: false, problems, took: began.elapsed() };
     }
-    let facts = facts(config, &loaded.machine, EXECUTION.to_owned(), (*case.input).clone(), case.start);
-    let limits = config.limits.of_language();
-    let rehearsal = Rehearsal::start(&loaded.program, facts, input_text, limits, case.start, SEED);
-    let clock = Clock::jumping(case.start);
-    let mut player = Player::new(rehearsal, clock, Some(case.mocks.clone()), None, None);
-    player.stop_after(None, seconds_max(&loaded.program, loaded.workflow));
+    let mut player = player(config, loaded, case, None);
     let ending = player.play();
     let elapsed = player.now().milliseconds().saturating_sub(case.start.milliseconds());
     let mut observed = Observed::of(player.rows(), player.calls(), elapsed);
@@ -63,4 +59,26 @@ pub(super) fn play(config: &Config, loaded: &Loaded, case: &Case) -> Played {
         Err(error) => problems.push(Problem::Told(error.to_string())),
     }
     Played { observed, has_ended, problems, took: began.elapsed() }
+}
+
+/// Plays a case again, as it was, and tells each step.
+pub(super) fn retell(config: &Config, loaded: &Loaded, case: &Case, out: &mut Output) {
+    let narration = Narration::new(case.start, out);
+    // How it ended has been told.
+    let _ = player(config, loaded, case, Some(narration)).play();
+}
+
+fn player<'a>(
+    config: &Config,
+    loaded: &'a Loaded,
+    case: &Case,
+    narration: Option<Narration<'a>>,
+) -> Player<'a> {
+    let facts = facts(config, &loaded.machine, EXECUTION.to_owned(), (*case.input).clone(), case.start);
+    let (limits, input_text) = (config.limits.of_language(), case.input.to_string());
+    let rehearsal = Rehearsal::start(&loaded.program, facts, input_text, limits, case.start, SEED);
+    let clock = Clock::jumping(case.start);
+    let mut player = Player::new(rehearsal, clock, Some(case.mocks.clone()), None, narration);
+    player.stop_after(None, seconds_max(&loaded.program, loaded.workflow));
+    player
 }
