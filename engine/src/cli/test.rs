@@ -21,7 +21,7 @@ use super::output::Output;
 use super::{Error, Exit, TypeArg, source};
 use crate::config::Config;
 use coverage::Coverages;
-use play::Played;
+use played::Played;
 use report::Report;
 use suite::{Case, Choices, Loaded, Suite};
 
@@ -30,7 +30,7 @@ mod discovery;
 mod expected;
 mod junit;
 mod observed;
-mod play;
+mod played;
 mod read;
 mod report;
 mod suite;
@@ -104,7 +104,7 @@ pub fn run(config: &Config, args: &TestArgs, out: &mut Output) -> Result<Exit, E
         }
         report.case(*suite, case, played, out);
         if failed && args.steps {
-            play::retell(config, loaded, case, out);
+            played::retell(config, loaded, case, out);
         }
     });
     if report.is_empty() {
@@ -143,7 +143,7 @@ fn play_all(config: &Config, cases: &[Chosen<'_>], mut tell: impl FnMut(usize, O
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some((_, loaded, case)) = cases.get(place) else { return };
-                    let played = case.skip.is_none().then(|| play::play(config, loaded, case));
+                    let played = case.skip.is_none().then(|| played::play(config, loaded, case));
                     if sender.send((place, played)).is_err() {
                         return;
                     }

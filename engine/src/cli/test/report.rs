@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::coverage::{Coverages, Missing};
 use super::expected::Problem;
-use super::play::Played;
+use super::played::Played;
 use super::suite::{Case, Suite};
 use crate::cli::output::{Output, Tone};
 

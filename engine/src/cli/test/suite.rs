@@ -102,7 +102,8 @@ fn of_config(file: &Path, config: &MockConfig, choices: &Choices) -> Vec<Suite> 
         None => config.machines().map(str::to_owned).collect(),
     };
     let suite = |machine: String| {
-        let definition = choices.definition.clone().map_or_else(|| beside(file, &machine), Ok);
+        let definition =
+            choices.definition.clone().map_or_else(|| beside(file, &machine, "with --definition"), Ok);
         let loaded = match &definition {
             Ok(definition) => config_cases(definition, machine, config, choices),
             Err(problem) => Err(vec![problem.clone()]),
@@ -140,7 +141,7 @@ fn config_cases(
 fn of_file(file: &Path, written: Written) -> Suite {
     let definition = match &written.definition {
         Some(named) => Ok(relative(file, named)),
-        None => beside(file, &machine_name(file)),
+        None => beside(file, &machine_name(file), "as definition"),
     };
     let loaded = match &definition {
         Ok(definition) => file_cases(file, definition, written),
@@ -277,13 +278,13 @@ fn relative(file: &Path, named: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(named)
 }
 
-/// The definition of this name beside a file.
-fn beside(file: &Path, name: &str) -> Result<PathBuf, String> {
+/// The definition of this name beside a file. `how` tells how to name another.
+fn beside(file: &Path, name: &str, how: &str) -> Result<PathBuf, String> {
     let candidates = [format!("{name}.asl.json"), format!("{name}.json")];
     let found = candidates.iter().map(|candidate| relative(file, candidate)).find(|path| path.is_file());
     found.ok_or_else(|| {
         let wanted = candidates.join(" or ");
-        format!("there is no definition {wanted} beside it; name one with definition, or --definition")
+        format!("there is no definition {wanted} beside it; name one {how}")
     })
 }
 
