@@ -36,6 +36,8 @@ pub const FORK_BYTES_MAX: usize = 134_217_728;
 pub const WAIT_SECONDS_MAX: i64 = 2_147_483_647;
 /// Inputs and outputs that the states of one transition record together before it ends, in bytes.
 pub const FUSED_BYTES_MAX: usize = 262_144;
+/// Most seconds of an Express execution (5 minutes).
+pub const EXPRESS_SECONDS_MAX: u32 = 300;
 /// Seconds that stand for "no limit" in `TimeoutSeconds` and `HeartbeatSeconds`.
 pub const TIMEOUT_SECONDS_MAX: u32 = 99_999_999;
 

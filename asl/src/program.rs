@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::data::DataFlow;
 
 mod choice;
+mod edge;
 mod error_handling;
 mod resource;
 mod state;
 
 pub use choice::{Choice, Comparison, Condition, Operand, Order, Rule, StringPattern, TypeTest};
+pub use edge::{Edge, Way};
 pub use error_handling::{Catcher, ErrorHandling, Jitter, Retrier};
 pub use resource::{Pattern, Resource, ServiceResource};
 pub use state::{

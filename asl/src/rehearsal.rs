@@ -18,7 +18,7 @@ use crate::data::random::Random;
 use crate::data::timestamp::Timestamp;
 use crate::history::{EventKind, HistoryEvent};
 use crate::limits::Limits;
-use crate::program::Program;
+use crate::program::{Edge, Program};
 
 /// An execution that runs in memory.
 pub struct Rehearsal<'a> {
@@ -60,6 +60,8 @@ pub struct Row {
     pub first_id: u64,
     /// What it recorded, possibly nothing.
     pub events: Vec<HistoryEvent>,
+    /// The ways by which it left states.
+    pub ways: Vec<Edge>,
 }
 
 struct Live {
@@ -91,7 +93,7 @@ impl<'a> Rehearsal<'a> {
         let path = BranchPath::root();
         let run = Run { program, execution: &facts, limits: &limits, path: &path, setting: None };
         let (branch, started) = Branch::start(&run, facts.input.clone(), input_text, now);
-        let row = Row { path: path.clone(), seq: 0, first_id: 1, events: vec![started] };
+        let row = Row { path: path.clone(), seq: 0, first_id: 1, events: vec![started], ways: Vec::new() };
         Rehearsal {
             program,
             limits,
@@ -215,7 +217,7 @@ impl<'a> Rehearsal<'a> {
         let transition = live.branch.apply(&run, event, &tick)?;
         live.timer = None;
         let state = self.program.state(live.branch.state).name.to_string();
-        self.record(path, seq, transition.history);
+        self.record(path, seq, transition.history, transition.ways);
         for effect in transition.effects {
             match effect {
                 Effect::Continue => self.ready.push_back((path.clone(), Event::Enter { after: None })),
@@ -233,11 +235,11 @@ impl<'a> Rehearsal<'a> {
         Ok(())
     }
 
-    fn record(&mut self, path: &BranchPath, seq: u32, events: Vec<HistoryEvent>) {
+    fn record(&mut self, path: &BranchPath, seq: u32, events: Vec<HistoryEvent>, ways: Vec<Edge>) {
         let first_id = self.events + 1;
         self.events += events.len() as u64;
         self.first_ids.insert((path.clone(), seq), first_id);
-        self.rows.push(Row { path: path.clone(), seq, first_id, events });
+        self.rows.push(Row { path: path.clone(), seq, first_id, events, ways });
     }
 
     fn set_timer(&mut self, path: &BranchPath, at: Timestamp) {
@@ -362,7 +364,7 @@ impl<'a> Rehearsal<'a> {
         let event =
             HistoryEvent { at: self.now, previous, kind: EventKind::ExecutionFailed(failure.clone()) };
         let seq = self.rows.last().map_or(0, |row| row.seq) + 1;
-        self.record(&BranchPath::root(), seq, vec![event]);
+        self.record(&BranchPath::root(), seq, vec![event], Vec::new());
         self.finish(Outcome::Failed(failure));
     }
 }

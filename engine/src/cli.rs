@@ -20,6 +20,8 @@ pub mod validate;
 
 pub mod run;
 
+pub mod test;
+
 pub mod composition;
 
 pub mod dev;
@@ -51,6 +53,8 @@ pub mod replay;
 pub mod completions;
 
 mod outside;
+
+mod play;
 
 mod source;
 
@@ -86,6 +90,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run a definition in memory, without a server.
     Run(run::RunArgs),
+    /// Play the test cases of definitions in memory, and tell what was not as expected.
+    Test(test::TestArgs),
     /// Check definitions and show every problem where it is.
     Validate(validate::ValidateArgs),
     /// Do the tasks of an activity with a command.
@@ -219,6 +225,7 @@ impl Cli {
             Command::Connection(args) => connection_command::run(&config(&[])?, &args, out),
             Command::Demo(args) => block_on(demo::run(config(&[])?, args, out)),
             Command::Run(args) => run::run(&config(&[])?, &args, out),
+            Command::Test(args) => test::run(&config(&[])?, &args, out),
             Command::Validate(args) => validate::run(&args, out),
             Command::Worker(args) => block_on(worker::run(args)),
             Command::Trigger(args) => block_on(trigger::run(args, out)),

@@ -12,6 +12,10 @@ pub mod arn;
 
 pub mod names;
 
+mod fields;
+
+mod yaml;
+
 pub mod messages;
 
 pub mod events;

@@ -9,6 +9,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "cli/testing.rs"]
+mod testing;
+
 /// What a command answered.
 struct Ran {
     code: Option<i32>,
@@ -26,6 +29,10 @@ impl Place {
             std::fs::write(directory.path().join(name), text).unwrap();
         }
         Place(directory)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.0.path().join(name)).unwrap()
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
@@ -106,7 +113,7 @@ fn the_version_and_completions_are_printed() {
     let place = Place::with(&[]);
     check(&place, &["--version"], 0, &[concat!("warren ", env!("CARGO_PKG_VERSION"))]);
     for shell in ["bash", "zsh", "fish"] {
-        check(&place, &["completions", shell], 0, &["validate", "completions", "replay"]);
+        check(&place, &["completions", shell], 0, &["validate", "completions", "replay", "coverage-min"]);
     }
 }
 
@@ -241,7 +248,7 @@ fn bad_mocks_are_wrong_usage() {
     let cases = [
         (json!({"X": {}}), "the definition has no state 'X'"),
         (json!({"T": {"0": {"Retrun": 1}}}), "needs \"Return\" or \"Throw\""),
-        (json!({"MockedResponses": {}, "StateMachines": {}}), "a configuration of Step Functions Local"),
+        (json!({"MockedResponses": {}, "StateMachines": {}}), "it has no state machine 'm'; it has none"),
     ];
     for (mocks, says) in cases {
         let place = Place::with(&[("m.json", &task(FUNCTION)), ("mocks.json", &mocks.to_string())]);

@@ -10,7 +10,9 @@ use crate::data::path::{Path, ReferencePath};
 use crate::data::random::Random;
 use crate::data::timestamp::Timestamp;
 use crate::data::{DataFlow, Failure, Problem, Scope};
-use crate::program::{Choice, Comparison, Condition, Next, Operand, Order, Rule, StringPattern, TypeTest};
+use crate::program::{
+    Choice, Comparison, Condition, Next, Operand, Order, Rule, StringPattern, TypeTest, Way,
+};
 
 impl Turn<'_> {
     /// Tries the rules from top to bottom.
@@ -20,9 +22,9 @@ impl Turn<'_> {
         let effective = self.effective_input(&raw, &context)?.into_owned();
         self.state().flow.note_input(&effective, &mut self.steps);
         let scope = Scope::new(&effective, &context);
-        for rule in &choice.rules {
+        for (place, rule) in choice.rules.iter().enumerate() {
             if holds(&rule.condition, scope, &mut self.random)? {
-                return self.follow(rule, effective);
+                return self.follow(place, rule, effective);
             }
         }
         let Some(next) = choice.default else {
@@ -31,11 +33,11 @@ impl Turn<'_> {
             )
             .into());
         };
-        self.exit_with_input(effective, Next::State(next))
+        self.exit_with_input(effective, (Way::Default, Next::State(next)))
     }
 
     /// Goes where a rule leads. Its `Assign` and `Output` stand for those of the state, which are the default's.
-    fn follow(&mut self, rule: &Rule, effective: Value) -> Result<(), Problem> {
+    fn follow(&mut self, place: usize, rule: &Rule, effective: Value) -> Result<(), Problem> {
         let context = self.context();
         let scope = Scope::new(&effective, &context);
         let assigned = self.assigned(rule.assign.as_ref(), scope)?;
@@ -45,7 +47,7 @@ impl Turn<'_> {
             (None, flow @ DataFlow::JsonPath(_)) => flow.output_of(effective, &context, &mut self.random)?,
         };
         let after = self.branch.last.clone();
-        self.exit(output, assigned, Next::State(rule.next), after)
+        self.exit(output, assigned, (Way::Rule(place), Next::State(rule.next)), after)
     }
 }
 

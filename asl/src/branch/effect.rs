@@ -7,7 +7,7 @@ use super::{Branch, EventRef};
 use crate::data::Failure;
 use crate::data::timestamp::Timestamp;
 use crate::history::HistoryEvent;
-use crate::program::{Resource, StateName};
+use crate::program::{Edge, Resource, StateName};
 
 /// Everything one event causes. Committed whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Transition {
     pub history: Vec<HistoryEvent>,
     /// What must be done once it is recorded, and never before.
     pub effects: Vec<Effect>,
+    /// The ways by which states were left, in order. Nothing depends on them: they are for telling.
+    pub ways: Vec<Edge>,
 }
 
 /// What must be done.

@@ -3,7 +3,7 @@
 use super::turn::Turn;
 use crate::data::Problem;
 use crate::data::steps::Step;
-use crate::program::{Next, Pass};
+use crate::program::{Next, Pass, Way};
 
 impl Turn<'_> {
     /// `Pass`: its `Result`, or its input through `Parameters`.
@@ -34,6 +34,6 @@ impl Turn<'_> {
         let context = self.context();
         let effective = self.effective_input(&raw, &context)?.into_owned();
         self.state().flow.note_input(&effective, &mut self.steps);
-        self.exit_with_input(effective, Next::End)
+        self.exit_with_input(effective, (Way::Onward, Next::End))
     }
 }

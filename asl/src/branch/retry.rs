@@ -5,7 +5,7 @@ use super::{BranchFailure, Effect, Waiting};
 use crate::data::failure::names;
 use crate::data::{DataFlow, Failure, Problem};
 use crate::history::EventKind;
-use crate::program::{Catcher, ErrorHandling, Jitter, Next, Retrier, StateKind};
+use crate::program::{Catcher, ErrorHandling, Jitter, Next, Retrier, StateKind, Way};
 
 impl<'a> Turn<'a> {
     /// Retries, catches, or fails the branch.
@@ -29,11 +29,11 @@ impl<'a> Turn<'a> {
             return;
         }
         self.record_fork_failed();
-        let Some((index, catcher)) = handling.and_then(|handling| catcher(handling, error)) else {
+        let Some((place, catcher)) = handling.and_then(|handling| catcher(handling, error)) else {
             return self.end_failed(failed);
         };
-        self.handled.catcher = Some(index);
-        if let Err(problem) = self.catch(catcher, failed) {
+        self.handled.catcher = Some(place);
+        if let Err(problem) = self.catch(place, catcher, failed) {
             let failed = self.told(problem);
             self.end_failed(failed);
         }
@@ -85,7 +85,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Makes the output that the catcher wants and goes on with its state.
-    fn catch(&mut self, catcher: &Catcher, failed: BranchFailure) -> Result<(), Problem> {
+    fn catch(&mut self, place: usize, catcher: &Catcher, failed: BranchFailure) -> Result<(), Problem> {
         // The cause may name an event of this branch, whose id is certain in the root only.
         let entered_id = self.branch.visit.as_ref().map(|visit| visit.entered_id);
         let error = failed.resolve(|_| entered_id).error_output();
@@ -100,7 +100,7 @@ impl<'a> Turn<'a> {
             (None, DataFlow::JsonPath(_)) => catcher.result_path.merge(raw, error)?,
         };
         let after = self.branch.last.clone();
-        self.exit(output, assigned, Next::State(catcher.next), after)
+        self.exit(output, assigned, (Way::Catcher(place), Next::State(catcher.next)), after)
     }
 }
 

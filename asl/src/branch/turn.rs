@@ -19,7 +19,7 @@ use crate::data::variables::Assigned;
 use crate::data::{Context, Failure, Problem, Scope};
 use crate::history::{EventKind, HistoryEvent, Iteration};
 use crate::limits::{FUSED_BYTES_MAX, JSON_DEPTH_MAX};
-use crate::program::{Next, State, StateType};
+use crate::program::{Edge, Next, State, StateType, Way};
 
 /// The branch and what has happened to it in this call.
 pub(super) struct Turn<'a> {
@@ -29,6 +29,7 @@ pub(super) struct Turn<'a> {
     pub(super) random: Random,
     history: Vec<HistoryEvent>,
     effects: Vec<Effect>,
+    ways: Vec<Edge>,
     /// Of the inputs and outputs in `history`.
     recorded_bytes: usize,
     /// Whether an expression of the state has failed in this call.
@@ -62,6 +63,7 @@ impl<'a> Turn<'a> {
             random,
             history: Vec::new(),
             effects: Vec::new(),
+            ways: Vec::new(),
             recorded_bytes: 0,
             evaluation_failed: false,
             budget: Budget::of_transition(),
@@ -73,7 +75,7 @@ impl<'a> Turn<'a> {
     /// Closes the call: the branch has made one more transition.
     pub(super) fn finish(self) -> Transition {
         self.branch.seq += 1;
-        Transition { history: self.history, effects: self.effects }
+        Transition { history: self.history, effects: self.effects, ways: self.ways }
     }
 
     /// The `seq` of this transition.
@@ -211,17 +213,17 @@ impl<'a> Turn<'a> {
         let scope = state.flow.assign_scope(&raw, &result, &context);
         let assigned = self.assigned(state.assign.as_ref(), scope)?;
         let output = state.flow.output(raw, result, &context, &mut self.random, &mut self.steps)?;
-        self.exit(output, assigned, next, after)
+        self.exit(output, assigned, (Way::Onward, next), after)
     }
 
     /// Leaves a state that has no result: what goes on is its effective input.
-    pub(super) fn exit_with_input(&mut self, effective: Value, next: Next) -> Result<(), Problem> {
+    pub(super) fn exit_with_input(&mut self, effective: Value, onward: (Way, Next)) -> Result<(), Problem> {
         let context = self.context();
         let state = self.state();
         let assigned = self.assigned(state.assign.as_ref(), Scope::new(&effective, &context))?;
         let output = state.flow.output_of(effective, &context, &mut self.random)?;
         let after = self.branch.last.clone();
-        self.exit(output, assigned, next, after)
+        self.exit(output, assigned, onward, after)
     }
 
     /// Leaves the state with this output, whose predecessor is `after`.
@@ -229,7 +231,7 @@ impl<'a> Turn<'a> {
         &mut self,
         output: Value,
         assigned: Assigned,
-        next: Next,
+        (way, next): (Way, Next),
         after: Option<EventRef>,
     ) -> Result<(), Problem> {
         let state = self.state();
@@ -245,6 +247,7 @@ impl<'a> Turn<'a> {
             },
         );
         self.branch.variables.apply(assigned.values);
+        self.ways.push(Edge { from: self.branch.state, way });
         self.leave(output, text, next);
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::data::path::ReferencePath;
 use crate::data::timestamp::Timestamp;
 use crate::data::{Failure, Problem, Scope, shown};
 use crate::limits::WAIT_SECONDS_MAX;
-use crate::program::{Next, StateKind, Until, Wait};
+use crate::program::{Next, StateKind, Until, Wait, Way};
 
 impl Turn<'_> {
     /// Enters the state: sets the timer, or goes on at once when the time has passed.
@@ -39,7 +39,7 @@ impl Turn<'_> {
         let raw = std::mem::take(&mut self.branch.data);
         let context = self.context();
         let effective = self.effective_input(&raw, &context)?.into_owned();
-        self.exit_with_input(effective, next)
+        self.exit_with_input(effective, (Way::Onward, next))
     }
 
     fn wait_until(&mut self, wait: &Wait) -> Result<Timestamp, Problem> {

@@ -1,11 +1,5 @@
 //! `warren run`: a whole execution in memory, told as it happens.
 //!
-//! ```text
-//!   definition ──▶ Rehearsal ──tasks──▶ mocks, else functions on this machine
-//!                      ▲                     │
-//!                      └──── answers, time ──┘
-//! ```
-//!
 //! With mocks the clock stands still but for waits, which it jumps over. Without, time is real.
 
 use std::path::PathBuf;
@@ -13,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use asl::branch::Outcome;
 use asl::data::Failure;
-use asl::data::context::ExecutionFacts;
 use asl::data::timestamp::Timestamp;
 use asl::definition::check;
 use asl::program::Program;
@@ -23,19 +16,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::output::{Output, Tone};
+use super::play::clock::Clock;
+use super::play::functions::Functions;
+use super::play::mocks::Mocks;
+use super::play::narration::{self, Narration};
+use super::play::player::{Ending, Player};
+use super::play::{facts, machine_name, seconds_max};
 use super::{Error, Exit, TypeArg, source, validate};
 use crate::config::Config;
-use clock::Clock;
-use functions::Functions;
-use mocks::Mocks;
-use narration::Narration;
-use player::{Ending, Player};
-
-mod clock;
-mod functions;
-mod mocks;
-mod narration;
-mod player;
 
 /// What `warren run` is told.
 #[derive(Debug, Args)]
@@ -46,8 +34,15 @@ pub struct RunArgs {
     #[arg(long, default_value = "{}", value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
     input: String,
     /// Results of tasks by state and attempt: `{"STATE": {"0": {"Return": …}, "1-2": {"Throw": {"Error": …}}}}`.
+    /// Or a MockConfigFile of Step Functions Local.
     #[arg(long, value_name = "FILE")]
     mock: Option<PathBuf>,
+    /// The test case of a MockConfigFile.
+    #[arg(long, value_name = "NAME", requires = "mock")]
+    case: Option<String>,
+    /// The state machine in a MockConfigFile; that named like the definition's file unless given.
+    #[arg(long, value_name = "NAME", requires = "case")]
+    machine: Option<String>,
     /// What kind of state machine it is.
     #[arg(long = "type", value_enum, ignore_case = true, default_value_t, value_name = "TYPE")]
     workflow: TypeArg,
@@ -62,22 +57,25 @@ pub struct RunArgs {
 /// Runs the definition to its end.
 pub fn run(config: &Config, args: &RunArgs, out: &mut Output) -> Result<Exit, Error> {
     let Some(program) = compile(args)? else { return Ok(Exit::Failed) };
-    let mocks = args.mock.as_deref().map(|path| Mocks::read(path, &program)).transpose()?;
+    let name = machine_name(&args.file);
+    let machine = args.machine.as_deref().unwrap_or(&name);
+    let mocks = args.mock.as_deref();
+    let mocks = mocks.map(|path| Mocks::read(path, &program, machine, args.case.as_deref())).transpose()?;
     let (input, input_text) = source::value("--input", &args.input)?;
     let bytes_max = config.limits.payload_bytes_max.get();
     if input_text.len() > bytes_max {
         return Err(Error::Usage(format!("--input is longer than {bytes_max} bytes")));
     }
     let start = now();
-    let facts = facts(config, args, input, start);
+    let facts = facts(config, &name, Uuid::new_v4().to_string(), input, start);
     let clock = if mocks.is_some() { Clock::jumping(start) } else { Clock::real(start) };
     let functions = Functions::new(config.functions.clone(), facts.id.clone());
     let limits = config.limits.of_language();
     let seed = seed();
     let rehearsal = Rehearsal::start(&program, facts, input_text, limits, start, seed);
     let narration = if args.json { None } else { Some(Narration::new(start, out)) };
-    let mut player = Player::new(rehearsal, clock, mocks, functions, narration);
-    player.stop_after(args.timeout, program.timeout_seconds);
+    let mut player = Player::new(rehearsal, clock, mocks, Some(functions), narration);
+    player.stop_after(args.timeout, seconds_max(&program, args.workflow));
     let ending = player.play();
     let (history, elapsed) = (player.history(), player.now().seconds() - start.seconds());
     let ending = match ending {
@@ -106,23 +104,6 @@ fn compile(args: &RunArgs) -> Result<Option<Program>, Error> {
         validate::show(&file, &text, &findings, &mut Output::stderr());
     }
     Ok(checked.program)
-}
-
-fn facts(config: &Config, args: &RunArgs, input: Value, start: Timestamp) -> ExecutionFacts {
-    let stem = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = stem.split('.').next().filter(|name| !name.is_empty() && *name != "-").unwrap_or("definition");
-    let home = config.home();
-    let execution = Uuid::new_v4().to_string();
-    ExecutionFacts {
-        id: home.execution(name, &execution),
-        name: execution,
-        role_arn: format!("arn:aws:iam::{}:role/warren", home.account),
-        started_at: start,
-        input,
-        redrive_count: 0,
-        state_machine_id: home.state_machine(name),
-        state_machine_name: name.to_owned(),
-    }
 }
 
 fn conclude(ending: &Ending, elapsed: f64, args: &RunArgs, out: &mut Output) -> Result<Exit, Error> {

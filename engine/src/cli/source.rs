@@ -7,13 +7,18 @@ use asl::data::json;
 use serde_json::Value;
 
 use super::Error;
+use crate::yaml;
+
+/// Longest file of tests or mocks (16 MiB).
+pub(super) const DOCUMENT_BYTES_MAX: u64 = 16_777_216;
+/// Most values in such a file that is YAML, those that aliases repeat included.
+const YAML_NODES_MAX: usize = 500_000;
 
 /// The text of a definition and the name to show it under; `-` is standard input.
 pub(super) fn definition(path: &Path) -> Result<(String, String), Error> {
     let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
     let text = read(path)?;
-    let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    if yaml && !text.trim_start().starts_with('{') {
+    if is_yaml(path) && !text.trim_start().starts_with('{') {
         return Err(Error::Usage(format!(
             "{name}: definitions in YAML are not supported; convert it to JSON, the form that \
              CreateStateMachine takes"
@@ -32,6 +37,27 @@ pub(super) fn value(option: &str, argument: &str) -> Result<(Value, String), Err
     let value = json::parse(&text)
         .map_err(|error| Error::Usage(format!("{option} is not JSON: {}", error.with_location())))?;
     Ok((value, text))
+}
+
+/// A document of tests or mocks: YAML if its name says so, else JSON.
+pub(super) fn document(path: &Path) -> Result<Value, Error> {
+    let wrong = |message: String| Error::Usage(format!("{}: {message}", path.display()));
+    let bound = |bytes: u64| {
+        let text = format!("it has {bytes} bytes; such a file may have {DOCUMENT_BYTES_MAX}");
+        if bytes > DOCUMENT_BYTES_MAX { Err(wrong(text)) } else { Ok(()) }
+    };
+    // What is no file has no length before it is read.
+    bound(std::fs::metadata(path).map_or(0, |metadata| metadata.len()))?;
+    let text = read(path)?;
+    bound(text.len() as u64)?;
+    if is_yaml(path) {
+        return yaml::read(&text, YAML_NODES_MAX).map_err(wrong);
+    }
+    json::parse(&text).map_err(|error| wrong(error.with_location()))
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 /// The text of a file; `-` is standard input.

@@ -106,6 +106,14 @@ pub fn run(args: &ValidateArgs, out: &mut Output) -> Result<Exit, Error> {
     Ok(if failed { Exit::Failed } else { Exit::Well })
 }
 
+/// The errors of a definition that is refused, as a text without colours.
+pub(super) fn told(file: &str, text: &str, workflow: TypeArg) -> String {
+    let findings = findings(text, workflow);
+    let drawn: Vec<String> =
+        findings.iter().map(|finding| drawing::draw(file, text, finding, false)).collect();
+    format!("{file} is no definition that can run:\n{}", drawn.join("\n"))
+}
+
 /// Draws the problems of one file, and says in a line how it stands.
 pub(super) fn show(file: &str, text: &str, findings: &[Finding], out: &mut Output) {
     for finding in findings {

@@ -39,18 +39,21 @@ use super::execution_name::ExecutionName;
 use super::input::Input;
 use super::pattern::Pattern;
 use super::schedule::Schedule;
+use crate::yaml;
 
-mod fields;
+mod invalid;
 mod names;
 mod read;
 mod write;
-mod yaml;
 
-pub use fields::{InvalidTrigger, Problem};
+pub use crate::fields::Problem;
+pub use invalid::InvalidTrigger;
 pub use names::{BrokerName, InvalidText, Machine, RoutingKey, TriggerName};
 
 /// Longest trigger, in bytes (64 KiB).
 pub const TRIGGER_BYTES_MAX: usize = 65_536;
+/// Most values in a trigger that is YAML, those that aliases repeat included.
+const YAML_NODES_MAX: usize = 10_000;
 /// Longest description, in characters, as of an EventBridge rule.
 pub const DESCRIPTION_CHARACTERS_MAX: usize = 512;
 /// Most messages of one batch.
@@ -257,7 +260,7 @@ impl Trigger {
 
     /// Reads a trigger in YAML. `file` is named in the error.
     pub fn parse_yaml(text: &str, file: &str) -> Result<Trigger, InvalidTrigger> {
-        Trigger::parse_with(text, file, yaml::read)
+        Trigger::parse_with(text, file, |text| yaml::read(text, YAML_NODES_MAX))
     }
 
     /// Reads a trigger in JSON. `file` is named in the error.

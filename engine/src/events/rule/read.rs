@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, Problem};
 use super::{
     BATCH_SECONDS_MAX, Batch, BrokerName, Count, DESCRIPTION_CHARACTERS_MAX, EventPattern, Machine, NameFrom,
     RETRY_ATTEMPTS_MAX, Retry, RoutingKey, Source, Trigger, TriggerName,
@@ -10,6 +9,7 @@ use super::{
 use crate::events::input::{self, Input, Template};
 use crate::events::pattern::Pattern;
 use crate::events::schedule::{Schedule, ScheduleError};
+use crate::fields::{Fields, Problem};
 
 /// Reads a trigger.
 pub(super) fn trigger(value: &Value) -> Result<Trigger, Vec<Problem>> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use asl::branch::{BranchPath, Event};
 use asl::definition::WorkflowType;
+use asl::limits::EXPRESS_SECONDS_MAX;
 use bytes::Bytes;
 
 use super::leaving::{Leaving, Left};
@@ -18,8 +19,6 @@ use crate::services::executions::{StartError, StartRequest, StartedExecution, Sy
 use crate::services::programs::Compiled;
 use crate::services::{Core, Unavailable, observed};
 
-/// Express executions last 5 minutes at most (AWS quota).
-const EXPRESS_SECONDS_MAX: u32 = 300;
 /// How long the number of waiting messages is taken for true.
 const COUNT_AGAIN: Duration = Duration::from_secs(1);
 

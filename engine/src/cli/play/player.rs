@@ -6,17 +6,28 @@ use std::time::Instant;
 use asl::branch::{Answer, BranchPath, Event, Outcome, Source};
 use asl::data::timestamp::Timestamp;
 use asl::program::{Resource, StateName};
-use asl::rehearsal::{Rehearsal, ScheduledTask};
+use asl::rehearsal::{Rehearsal, Row, ScheduledTask};
 use serde_json::{Value, json};
 
-use super::Error;
 use super::clock::Clock;
-use super::functions::Functions;
-use super::mocks::Mocks;
+use super::functions::{Functions, unanswered};
+use super::mocks::{Mocks, Reply};
 use super::narration::Narration;
+use crate::cli::Error;
+
+/// A task as it was called.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::cli) struct Call {
+    /// The state.
+    pub(in crate::cli) state: StateName,
+    /// Which call of it in its branch, from 0.
+    pub(in crate::cli) attempt: u32,
+    /// What with.
+    pub(in crate::cli) parameters: Value,
+}
 
 /// How a run ends.
-pub(super) enum Ending {
+pub(in crate::cli) enum Ending {
     /// By itself.
     Over(Outcome),
     /// By the time limit of the definition.
@@ -25,14 +36,18 @@ pub(super) enum Ending {
     Overdue,
 }
 
-pub(super) struct Player<'a> {
+pub(in crate::cli) struct Player<'a> {
     rehearsal: Rehearsal<'a>,
     clock: Clock,
     mocks: Option<Mocks>,
-    functions: Functions,
+    /// Absent where nothing real is to be called.
+    functions: Option<Functions>,
     narration: Option<Narration<'a>>,
     /// How often each branch has scheduled each of its tasks.
     attempts: BTreeMap<(BranchPath, StateName), u32>,
+    calls: Vec<Call>,
+    /// Answers of mocks that take their time, by when they come.
+    due: BTreeMap<(Timestamp, usize), (ScheduledTask, Answer)>,
     /// When the command gives up.
     overdue_at: Option<Timestamp>,
     /// When the execution times out.
@@ -40,11 +55,11 @@ pub(super) struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    pub(super) fn new(
+    pub(in crate::cli) fn new(
         rehearsal: Rehearsal<'a>,
         clock: Clock,
         mocks: Option<Mocks>,
-        functions: Functions,
+        functions: Option<Functions>,
         narration: Option<Narration<'a>>,
     ) -> Self {
         let attempts = BTreeMap::new();
@@ -55,29 +70,41 @@ impl<'a> Player<'a> {
             functions,
             narration,
             attempts,
+            calls: Vec::new(),
+            due: BTreeMap::new(),
             overdue_at: None,
             times_out_at: None,
         }
     }
 
     /// Sets the limits, in seconds from now.
-    pub(super) fn stop_after(&mut self, command: Option<u32>, definition: Option<u32>) {
+    pub(in crate::cli) fn stop_after(&mut self, command: Option<u32>, definition: Option<u32>) {
         let now = self.clock.now();
         let after = |seconds: u32| now.plus_seconds(i64::from(seconds));
         self.overdue_at = command.map(after);
         self.times_out_at = definition.map(after);
     }
 
-    pub(super) fn history(&self) -> Vec<Value> {
+    /// The calls of tasks so far, in order.
+    pub(in crate::cli) fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// All transitions so far, in order.
+    pub(in crate::cli) fn rows(&self) -> &[Row] {
+        self.rehearsal.rows()
+    }
+
+    pub(in crate::cli) fn history(&self) -> Vec<Value> {
         self.rehearsal.history()
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(in crate::cli) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// Plays to the end. Fails when a task has nobody to answer it.
-    pub(super) fn play(&mut self) -> Result<Ending, Error> {
+    pub(in crate::cli) fn play(&mut self) -> Result<Ending, Error> {
         self.narrate();
         loop {
             let now = self.clock.now();
@@ -107,21 +134,39 @@ impl<'a> Player<'a> {
 
     /// Has a task answered: by its mock, or else by its function.
     fn begin(&mut self, task: ScheduledTask) -> Result<(), Error> {
-        let key = (task.path.clone(), StateName::from(task.state.as_str()));
-        let attempts = self.attempts.entry(key).or_default();
+        let state = StateName::from(task.state.as_str());
+        let attempts = self.attempts.entry((task.path.clone(), state.clone())).or_default();
         let attempt = *attempts;
         *attempts += 1;
-        if let Some(mocks) = &self.mocks
-            && let Some(answer) = mocks.answer(&task.state, attempt)?
-        {
-            self.tell(&task, answer);
+        let parameters = task.request.parameters.clone();
+        let answer = self.mocks.as_ref().map(|mocks| mocks.answer(&task.state, attempt, &parameters));
+        self.calls.push(Call { state, attempt, parameters });
+        if let Some(Reply { answer, after_seconds }) = answer.transpose()?.flatten() {
+            if after_seconds == 0 {
+                self.tell(&task, answer);
+            } else {
+                self.take_up(&task);
+                let at = self.clock.now().plus_seconds(i64::from(after_seconds));
+                self.due.insert((at, self.calls.len()), (task, answer));
+            }
             return Ok(());
         }
-        self.functions.start(task)
+        match &mut self.functions {
+            Some(functions) => functions.start(task),
+            None => Err(unanswered(&task, "the mocks of the case", "")),
+        }
     }
 
     /// Tells the branch what became of its task. One that has gone on without it is not interested.
     fn tell(&mut self, task: &ScheduledTask, answer: Answer) {
+        self.take_up(task);
+        let ended = Event::TaskEnded { task: task.request.task, answer, source: Source::Call };
+        let _ = self.rehearsal.tell(&task.path, ended);
+    }
+
+    /// Tells the branch that its task is being worked on, and, where the end comes later, that the call was answered:
+    /// what a mock throws is how it ended. Told again, it is not interested.
+    fn take_up(&mut self, task: &ScheduledTask) {
         let id = task.request.task;
         let (is_activity, is_submitted) = match &task.request.resource {
             Resource::Activity { .. } => (true, false),
@@ -131,20 +176,24 @@ impl<'a> Player<'a> {
         if is_activity {
             let _ = self.rehearsal.tell(&task.path, Event::ActivityStarted { task: id, worker_name: None });
         }
-        if is_submitted && matches!(answer, Answer::Succeeded(_)) {
+        if is_submitted {
             let _ = self.rehearsal.tell(&task.path, Event::TaskSubmitted { task: id, output: json!({}) });
         }
-        let ended = Event::TaskEnded { task: id, answer, source: Source::Call };
-        let _ = self.rehearsal.tell(&task.path, ended);
     }
 
-    /// Waits for what comes first: the answer of a function, or a timer.
+    /// Waits for what comes first: an answer, or a timer.
     fn wait(&mut self) -> Result<(), Error> {
-        let times = [self.rehearsal.next_timer(), self.times_out_at, self.overdue_at];
+        if let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 <= self.clock.now()) {
+            let (task, answer) = entry.remove();
+            self.tell(&task, answer);
+            return Ok(());
+        }
+        let due = self.due.keys().next().map(|(at, _)| *at);
+        let times = [self.rehearsal.next_timer(), self.times_out_at, self.overdue_at, due];
         let next = times.into_iter().flatten().min();
-        if self.functions.are_pending() {
+        if let Some(functions) = self.functions.as_mut().filter(|functions| functions.are_pending()) {
             let began = Instant::now();
-            let answered = self.functions.next(next.map(|at| self.clock.until(at)));
+            let answered = functions.next(next.map(|at| self.clock.until(at)));
             self.clock.passed(began.elapsed());
             if let Some((task, answer)) = answered {
                 self.rehearsal.advance(self.clock.now());

@@ -11,19 +11,19 @@ use crate::cli::output::{Output, Tone};
 /// How much of a cause is shown, in characters.
 const CAUSE_CHARACTERS_MAX: usize = 160;
 
-pub(super) struct Narration<'a> {
+pub(in crate::cli) struct Narration<'a> {
     start: Timestamp,
     out: &'a mut Output,
     told: usize,
 }
 
 impl<'a> Narration<'a> {
-    pub(super) fn new(start: Timestamp, out: &'a mut Output) -> Self {
+    pub(in crate::cli) fn new(start: Timestamp, out: &'a mut Output) -> Self {
         Narration { start, out, told: 0 }
     }
 
     /// Prints what was recorded since the last time.
-    pub(super) fn tell(&mut self, rows: &[Row]) {
+    pub(in crate::cli) fn tell(&mut self, rows: &[Row]) {
         for row in rows.get(self.told..).unwrap_or_default() {
             let inset = inset(&row.path);
             for event in &row.events {
@@ -100,7 +100,7 @@ fn tone(kind: &EventKind) -> Option<Tone> {
 }
 
 /// An error and its cause in one line.
-pub(super) fn failure(failure: &Failure) -> String {
+pub(in crate::cli) fn failure(failure: &Failure) -> String {
     let error = failure.error.as_deref().unwrap_or("(no error name)");
     match failure.cause.as_deref().map(str::trim).filter(|cause| !cause.is_empty()) {
         None => error.to_owned(),

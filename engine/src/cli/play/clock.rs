@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use asl::data::timestamp::Timestamp;
 
 /// Tells the time, and waits.
-pub(super) enum Clock {
+pub(in crate::cli) enum Clock {
     /// That of this machine; waiting takes as long as it takes.
     Real {
         /// When the run began.
@@ -21,15 +21,15 @@ pub(super) enum Clock {
 }
 
 impl Clock {
-    pub(super) fn real(start: Timestamp) -> Self {
+    pub(in crate::cli) fn real(start: Timestamp) -> Self {
         Clock::Real { start, began: Instant::now() }
     }
 
-    pub(super) fn jumping(start: Timestamp) -> Self {
+    pub(in crate::cli) fn jumping(start: Timestamp) -> Self {
         Clock::Jumping { now: start }
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(in crate::cli) fn now(&self) -> Timestamp {
         match self {
             Clock::Real { start, began } => start.plus_milliseconds(milliseconds(began.elapsed())),
             Clock::Jumping { now } => *now,
@@ -37,13 +37,13 @@ impl Clock {
     }
 
     /// How long it is until then; at least a millisecond, so that waiting always comes to an end.
-    pub(super) fn until(&self, at: Timestamp) -> Duration {
+    pub(in crate::cli) fn until(&self, at: Timestamp) -> Duration {
         let left = at.milliseconds().saturating_sub(self.now().milliseconds());
         Duration::from_millis(u64::try_from(left).unwrap_or(0).max(1))
     }
 
     /// Waits until then.
-    pub(super) fn wait(&mut self, at: Timestamp) {
+    pub(in crate::cli) fn wait(&mut self, at: Timestamp) {
         match self {
             Clock::Real { .. } => std::thread::sleep(self.until(at)),
             Clock::Jumping { now } => *now = at.max(*now),
@@ -51,7 +51,7 @@ impl Clock {
     }
 
     /// Something real was waited for.
-    pub(super) fn passed(&mut self, time: Duration) {
+    pub(in crate::cli) fn passed(&mut self, time: Duration) {
         if let Clock::Jumping { now } = self {
             *now = now.plus_milliseconds(milliseconds(time));
         }

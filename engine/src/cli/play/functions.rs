@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::Error;
+use crate::cli::Error;
+
+/// Where a run has its mocks.
+const TO_MOCK_FILE: &str = "the file of --mock";
 
 /// The functions of this machine. Nothing is started before the first is called.
-pub(super) struct Functions {
+pub(in crate::cli) struct Functions {
     config: FunctionsConfig,
     execution_arn: String,
     calls: Option<Calls>,
@@ -35,16 +38,16 @@ struct Calls {
 type Ended = (ScheduledTask, Option<Answer>);
 
 impl Functions {
-    pub(super) fn new(config: FunctionsConfig, execution_arn: String) -> Self {
+    pub(in crate::cli) fn new(config: FunctionsConfig, execution_arn: String) -> Self {
         Functions { config, execution_arn, calls: None }
     }
 
     /// Calls the function of a task. Fails if there is none.
     pub(super) fn start(&mut self, task: ScheduledTask) -> Result<(), Error> {
-        let Some(name) = function_of(&task) else { return Err(unanswered(&task, "")) };
+        let Some(name) = function_of(&task) else { return Err(unanswered(&task, TO_MOCK_FILE, "")) };
         if !self.serves(&name) {
             let or = format!(", or map the function with [functions.{name}] in warren.toml");
-            return Err(unanswered(&task, &or));
+            return Err(unanswered(&task, TO_MOCK_FILE, &or));
         }
         if self.calls.is_none() {
             self.calls = Some(Calls::new(self.config.clone()).map_err(|error| {
@@ -141,8 +144,8 @@ fn function_of(task: &ScheduledTask) -> Option<String> {
     }
 }
 
-/// Says what to do about a task that nobody answers.
-fn unanswered(task: &ScheduledTask, or: &str) -> Error {
+/// Says what to do about a task that nobody answers: where to add its result, or what else.
+pub(super) fn unanswered(task: &ScheduledTask, place: &str, or: &str) -> Error {
     let arn = match &task.request.resource {
         Resource::Activity { arn } | Resource::Function { arn } => arn,
         Resource::Service(service) => &service.arn,
@@ -150,7 +153,7 @@ fn unanswered(task: &ScheduledTask, or: &str) -> Error {
     let state = &task.state;
     let example = json!({ state: { "0": { "Return": {} } } });
     Error::Failed(format!(
-        "nothing answers the task of the state '{state}' ({arn}) here: add its result to the file of --mock, \
+        "nothing answers the task of the state '{state}' ({arn}) here: add its result to {place}, \
          {example}{or}"
     ))
 }
