@@ -119,7 +119,7 @@ fn facts(config: &Config, args: &RunArgs, input: Value, start: Timestamp) -> Exe
         role_arn: format!("arn:aws:iam::{}:role/warren", home.account),
         started_at: start,
         input,
-        redrive_count: 0,
+        redrive: None,
         state_machine_id: home.state_machine(name),
         state_machine_name: name.to_owned(),
     }

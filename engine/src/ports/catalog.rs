@@ -1,6 +1,7 @@
 //! The store's other half: what the API lists and describes.
 
 use asl::branch::{BranchPath, EventRef};
+use asl::data::context::Redrive;
 use asl::data::timestamp::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -81,6 +82,8 @@ pub struct Execution {
     pub stopped_at: Option<Timestamp>,
     /// Its error name, once closed with one.
     pub error: Option<String>,
+    /// The last time that it was redriven.
+    pub redrive: Option<Redrive>,
 }
 
 /// The first and the last history row of an execution's root: its input; its output, error and cause.

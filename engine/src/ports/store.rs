@@ -14,8 +14,10 @@ use bytes::Bytes;
 
 use super::catalog::versions::Qualifier;
 use crate::ids::{ExecutionId, MachineId, RevisionId, Stamp};
+use redrive::{LastRows, Redrive, Redriven};
 
 mod checks;
+pub mod redrive;
 
 /// How long after a commit that no delivery stands behind the scheduler looks after its row (10 s).
 pub const OUTBOX_MILLISECONDS: i64 = 10_000;
@@ -424,6 +426,23 @@ pub trait Store: Send + Sync {
     /// In one transaction: if the execution runs, asks `decide`, appends, deletes all its branch rows and
     /// closes it. Answers whether this call closed it.
     async fn close(&self, execution: ExecutionId, decide: OnClose) -> Result<bool, Error>;
+
+    /// The last history rows of each of these branches, in the order asked; none where there is no such branch.
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error>;
+
+    /// Makes a closed execution run again, with these branches, if it was redriven as often as told. Atomic. What
+    /// it has recorded stays; its branches count as having recorded nothing yet, and the root as all of it.
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error>;
+
+    /// When a redrive of this execution was made under this token, if that is still remembered at `now`: of its
+    /// last [`TOKENS_MAX`](redrive::TOKENS_MAX) redrives, within
+    /// [`TOKEN_MILLISECONDS`](redrive::TOKEN_MILLISECONDS).
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error>;
 
     /// Claims branch rows with `due` not after `claim.now`, the earliest first: each is set `due` = `now` +
     /// `again_after_ms`, so that another scheduler leaves it alone for so long. Answers those whose message

@@ -5,6 +5,7 @@
 //!   start ────────▶ RUNNING, confirmed ─▶ first transition           a root that has moved was announced
 //!   commit ───────▶ end, with what else follows ─▶ acknowledge       the delivery comes back until it is
 //!   close, token ─▶ marked in the store ─▶ end ─▶ mark taken away    the scheduler finds marks that stay
+//!   redrive ──────▶ marked in the store ─▶ RUNNING ─▶ mark taken away                  as well
 //! ```
 //!
 //! So each change is announced at least once, whoever dies on the way; a second announcement has the same ids as
@@ -13,6 +14,7 @@
 use std::sync::Arc;
 
 use asl::data::Failure;
+use asl::data::context::Redrive;
 use asl::data::timestamp::Timestamp;
 use asl::history::{EventKind, HistoryEvent};
 use bytes::Bytes;
@@ -28,11 +30,11 @@ use crate::ports::broker::{Address, Exchange, Health, Publication};
 use crate::ports::catalog::versions::Qualifier;
 use crate::ports::catalog::{Execution, WithEnds};
 use crate::ports::store::{BranchKey, Closing, ExecutionStatus, Phase, StoredBranch};
-use crate::services::{Core, Unavailable};
+use crate::services::{Core, Unavailable, redrivable};
 
 /// Input and output that one event holds together, in bytes as they are escaped (AWS quota, 248 KiB).
 const PAYLOAD_BYTES_MAX: usize = 253_952;
-/// The numbers of the two changes of an execution that was never redriven.
+/// The numbers of the two changes of an execution that was never redriven; each redrive adds two.
 const BEGUN: u32 = 1;
 const ENDED: u32 = 2;
 /// Executions that are read at a time; each may have half a mebibyte of payload.
@@ -46,6 +48,8 @@ const CLAIM_MILLISECONDS: i64 = 30_000;
 pub struct Ended {
     /// Of the execution.
     pub header: Arc<Header>,
+    /// Its last redrive.
+    pub redrive: Option<Redrive>,
     /// How it closed.
     pub closing: Closing,
     /// Its last history event.
@@ -61,6 +65,7 @@ struct Change<'a> {
     qualifier: Option<&'a Qualifier>,
     started_at: Timestamp,
     stopped_at: Option<Timestamp>,
+    redrive: Option<Redrive>,
     status: ExecutionStatus,
     input: &'a str,
     output: Option<&'a str>,
@@ -96,19 +101,6 @@ fn input_of(first: &Bytes) -> Option<String> {
     })
 }
 
-/// Whether an execution in this status may be redriven, and why not, in the words of AWS.
-pub fn redrive(status: ExecutionStatus) -> (&'static str, Option<String>) {
-    match status {
-        ExecutionStatus::Running | ExecutionStatus::Succeeded => {
-            let reason = format!("Execution is {} and cannot be redriven", status.as_str());
-            ("NOT_REDRIVABLE", Some(reason))
-        }
-        ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => {
-            ("REDRIVABLE", None)
-        }
-    }
-}
-
 impl<'a> Change<'a> {
     fn begun(header: &'a Header, input: &'a str) -> Self {
         Change {
@@ -118,6 +110,7 @@ impl<'a> Change<'a> {
             name: &header.name,
             started_at: header.started_at,
             stopped_at: None,
+            redrive: None,
             status: ExecutionStatus::Running,
             input,
             output: None,
@@ -126,8 +119,8 @@ impl<'a> Change<'a> {
     }
 
     fn ended(ended: &'a Ended, input: &'a str) -> Self {
-        let Ended { header, closing, last } = ended;
-        let change = Change::begun(header, input);
+        let Ended { header, redrive, closing, last } = ended;
+        let change = Change { redrive: *redrive, ..Change::begun(header, input) };
         Change { stopped_at: Some(closing.at), status: closing.status, ..change }.with_end(last)
     }
 
@@ -140,6 +133,7 @@ impl<'a> Change<'a> {
             name: &execution.name,
             started_at: execution.started_at,
             stopped_at: execution.stopped_at,
+            redrive: execution.redrive,
             status: execution.status,
             input,
             output: None,
@@ -169,7 +163,8 @@ impl<'a> Change<'a> {
     }
 
     fn number(&self) -> u32 {
-        if self.status == ExecutionStatus::Running { BEGUN } else { ENDED }
+        let own = if self.status == ExecutionStatus::Running { BEGUN } else { ENDED };
+        self.redrive.map_or(0, |redrive| 2 * redrive.count) + own
     }
 
     fn publication(&self, home: &Home) -> Publication {
@@ -181,7 +176,8 @@ impl<'a> Change<'a> {
 
     fn body(&self, home: &Home, id: &str) -> Value {
         let arn = home.execution(self.machine_name, self.name);
-        let at = self.stopped_at.unwrap_or(self.started_at);
+        let begun_at = self.redrive.map_or(self.started_at, |redrive| redrive.at);
+        let at = self.stopped_at.unwrap_or(begun_at);
         json!({
             "version": "0",
             "id": uuid_of(id),
@@ -200,7 +196,7 @@ impl<'a> Change<'a> {
         let has_output = output_bytes <= PAYLOAD_BYTES_MAX;
         let has_input =
             escaped_bytes(self.input) + if has_output { output_bytes } else { 0 } <= PAYLOAD_BYTES_MAX;
-        let (redrive_status, reason) = redrive(self.status);
+        let reason = redrivable::by_status(self.status);
         json!({
             "executionArn": arn,
             "stateMachineArn": home.state_machine(self.machine_name),
@@ -210,9 +206,9 @@ impl<'a> Change<'a> {
             "status": self.status.as_str(),
             "startDate": self.started_at.milliseconds(),
             "stopDate": self.stopped_at.map(Timestamp::milliseconds),
-            "redriveCount": 0,
-            "redriveDate": null,
-            "redriveStatus": redrive_status,
+            "redriveCount": self.redrive.map_or(0, |redrive| redrive.count),
+            "redriveDate": self.redrive.map(|redrive| redrive.at.milliseconds()),
+            "redriveStatus": redrivable::word(reason.as_deref()),
             "redriveStatusReason": reason,
             "input": has_input.then_some(self.input),
             "inputDetails": { "included": has_input },
@@ -332,15 +328,21 @@ impl Core {
         let mut announcements = Announcements::default();
         for found in self.catalog.executions_with_ends(ids).await?.into_iter().flatten() {
             let WithEnds { execution, ends, last_seq } = found;
-            let Some(last) = &ends.last else { continue };
+            let Some(last) = &ends.last else {
+                // A start is announced by whoever moves it; a redrive that nobody came to announce is marked.
+                let input = input_of(&ends.first).filter(|_| execution.redrive.is_some());
+                let begin = input.map(|input| Change::of(&execution, &input).begin().publication(&self.home));
+                announcements.begins.extend(begin);
+                continue;
+            };
             let last = Recorded::read(last).pop().map(|event| event.kind);
             let (Some(input), Some(last)) = (input_of(&ends.first), last) else {
                 tracing::error!(execution = %execution.id, "an end cannot be read, and is not announced");
                 continue;
             };
             let end = Change::of(&execution, &input).with_end(&last);
-            // It had not moved: it may have been closed before its starter came to announce it.
-            if last_seq <= 1 {
+            // It had not moved, or was redriven: it may have been closed before somebody came to announce that.
+            if last_seq <= 1 || execution.redrive.is_some() {
                 announcements.begins.push(end.begin().publication(&self.home));
             }
             announcements.ends.push(end.publication(&self.home));
@@ -359,7 +361,15 @@ impl Core {
         }
     }
 
-    async fn announce_marked(&self, closed: &[ExecutionId]) -> Result<(), Unavailable> {
+    /// The announcement of how an execution closed, as long as it is closed.
+    pub(super) async fn end_event(&self, id: ExecutionId) -> Result<Vec<Publication>, Unavailable> {
+        if !self.announces.status_changes {
+            return Ok(Vec::new());
+        }
+        Ok(self.recorded(&[id]).await?.ends)
+    }
+
+    pub(super) async fn announce_marked(&self, closed: &[ExecutionId]) -> Result<(), Unavailable> {
         let Announcements { begins, ends } = self.recorded(closed).await?;
         self.publish(begins.into_iter().chain(ends).collect()).await?;
         crate::crash_point!("announced");
@@ -404,7 +414,7 @@ mod tests {
     fn ended(status: ExecutionStatus, last: EventKind) -> Ended {
         let at = Timestamp::from_milliseconds(1_700_000_009_456);
         let closing = Closing { status, at, error: None, unannounced: false };
-        Ended { header: Arc::new(header()), closing, last }
+        Ended { header: Arc::new(header()), redrive: None, closing, last }
     }
 
     fn event(change: &Change<'_>) -> (String, Value) {

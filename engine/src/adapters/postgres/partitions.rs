@@ -137,6 +137,7 @@ async fn prune_chunk(connection: &mut PgConnection, closed_before: Timestamp) ->
         WITH old AS MATERIALIZED (
             SELECT id, machine_name, name, machine FROM executions
             WHERE id < $1 AND status <> 0 AND stopped_at < $2 ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED),
+        redriven AS (DELETE FROM redrives r USING old o WHERE r.execution = o.id),
         histories AS (DELETE FROM history h USING old o WHERE h.execution = o.id),
         names AS (DELETE FROM execution_names n USING old o
                   WHERE n.machine_name = o.machine_name AND n.name = o.name AND n.machine = o.machine

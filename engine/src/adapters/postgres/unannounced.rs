@@ -41,10 +41,9 @@ pub(super) async fn claim(
     claimed.iter().map(|row| Ok(ExecutionId(row.id(0)?))).collect()
 }
 
-/// See [`Store::announced`](crate::ports::store::Store::announced).
-pub(super) async fn forget(connection: &mut PgConnection, executions: &[ExecutionId]) -> Result<(), Fault> {
+/// See [`Store::announced`](crate::ports::store::Store::announced). Answers whether any was kept.
+pub(super) async fn forget(connection: &mut PgConnection, executions: &[ExecutionId]) -> Result<bool, Fault> {
     const FORGET: &str = "DELETE FROM unannounced WHERE execution = ANY($1)";
     let executions: Vec<_> = executions.iter().map(|execution| Id(execution.0)).collect();
-    query(FORGET).bind(executions).execute(connection).await?;
-    Ok(())
+    Ok(query(FORGET).bind(executions).execute(connection).await?.rows_affected() > 0)
 }

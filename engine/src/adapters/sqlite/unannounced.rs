@@ -47,15 +47,15 @@ pub(super) async fn claim(
     Ok(claimed)
 }
 
-/// See [`Store::announced`](crate::ports::store::Store::announced).
+/// See [`Store::announced`](crate::ports::store::Store::announced). Answers whether any was kept.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,
     executions: &[ExecutionId],
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     const FORGET: &str =
         "DELETE FROM unannounced WHERE execution IN (SELECT unhex(value) FROM json_each(?1))";
-    query(FORGET).bind(list(executions)?).execute(connection).await.map_err(failure)?;
-    Ok(())
+    let forget = query(FORGET).bind(list(executions)?);
+    Ok(forget.execute(connection).await.map_err(failure)?.rows_affected() > 0)
 }
 
 fn list(executions: &[ExecutionId]) -> Result<String, Error> {

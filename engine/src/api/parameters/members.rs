@@ -30,6 +30,7 @@ pub enum Action {
     StartExecution,
     StartSyncExecution,
     StopExecution,
+    RedriveExecution,
     DescribeExecution,
     DescribeStateMachineForExecution,
     ListExecutions,
@@ -45,7 +46,7 @@ pub enum Action {
 }
 
 /// Actions of the service model that are not offered yet.
-pub const NOT_YET: &[&str] = &["RedriveExecution", "TestState"];
+pub const NOT_YET: &[&str] = &["TestState"];
 
 impl Action {
     /// The action that `X-Amz-Target` names after the dot.
@@ -93,6 +94,7 @@ const ACTIONS: &[(&str, Action, &[Member])] = &[
     ("StartExecution", Action::StartExecution, START),
     ("StartSyncExecution", Action::StartSyncExecution, START_SYNC),
     ("StopExecution", Action::StopExecution, &[EXECUTION_ARN, ERROR, CAUSE]),
+    ("RedriveExecution", Action::RedriveExecution, &[EXECUTION_ARN, text("clientToken", 1, 64)]),
     ("DescribeExecution", Action::DescribeExecution, &[EXECUTION_ARN, INCLUDED_DATA]),
     (
         "DescribeStateMachineForExecution",

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::ids::ExecutionId;
 use crate::metrics;
 use crate::metrics::store::{Asked, Operation, committed};
+use crate::ports::store::redrive::{LastRows, Redrive, Redriven};
 use crate::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
     StoredBranch, Verdict,
@@ -61,6 +62,23 @@ impl Store for Metered {
 
     async fn close(&self, execution: ExecutionId, decide: OnClose) -> Result<bool, Error> {
         ask(Operation::Close, self.0.close(execution, decide)).await
+    }
+
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error> {
+        ask(Operation::LastRows, self.0.last_rows(keys)).await
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error> {
+        ask(Operation::Redrive, self.0.redrive(redrive)).await
+    }
+
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        ask(Operation::RedrivenAs, self.0.redriven_as(execution, token, now)).await
     }
 
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {

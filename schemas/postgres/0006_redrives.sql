@@ -1,0 +1,12 @@
+-- Executions that had failed and were set going again: how often, and when last.
+
+ALTER TABLE executions ADD COLUMN redrives integer NOT NULL DEFAULT 0, ADD COLUMN redriven_at bigint;
+
+-- Each redrive, with what its caller called it, so that one that is asked for twice is made once.
+CREATE TABLE redrives (
+    execution uuid NOT NULL,
+    number    integer NOT NULL,
+    at        bigint NOT NULL,
+    token     text COLLATE "C",
+    PRIMARY KEY (execution, number)
+);

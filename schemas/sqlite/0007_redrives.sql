@@ -1,0 +1,13 @@
+-- Executions that had failed and were set going again: how often, and when last.
+
+ALTER TABLE executions ADD COLUMN redrives INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE executions ADD COLUMN redriven_at INTEGER;
+
+-- Each redrive, with what its caller called it, so that one that is asked for twice is made once.
+CREATE TABLE redrives (
+    execution BLOB NOT NULL,
+    number    INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    token     TEXT,
+    PRIMARY KEY (execution, number)
+) WITHOUT ROWID;
