@@ -18,6 +18,7 @@ use engine::ports::catalog::{
     WithEnds,
 };
 use engine::ports::clock::Clock;
+use engine::ports::store::redrive::{LastRows, Redrive, Redriven};
 use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
     StoredBranch, Verdict,
@@ -211,6 +212,34 @@ impl Store for FaultyStore {
             Some(last)
         });
         self.ask(move |db| async move { db.close(execution, decide).await }).await
+    }
+
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error> {
+        let keys = keys.to_vec();
+        self.ask(|db| async move { db.last_rows(&keys).await }).await
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error> {
+        let node = self.node.clone();
+        self.ask(move |db| async move {
+            let (execution, count) = (redrive.execution.to_string(), redrive.redriven_before + 1);
+            let redriven = db.redrive(redrive).await?;
+            if redriven != Redriven::Stale {
+                node.note(|| What::Redriven { execution, count });
+            }
+            Ok(redriven)
+        })
+        .await
+    }
+
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        let token = token.to_owned();
+        self.ask(move |db| async move { db.redriven_as(execution, &token, now).await }).await
     }
 
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {

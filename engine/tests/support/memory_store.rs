@@ -14,6 +14,7 @@ use engine::ids::{ExecutionId, MachineId, RevisionId, Stamp};
 use engine::ports::catalog::tags::{Tag, TagOwner};
 use engine::ports::catalog::{Activity, Execution, Machine, Revision};
 use engine::ports::clock::Clock;
+use engine::ports::store::redrive::{LastRows, Redrive, Redriven};
 use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, ExecutionStatus, Fence, HistoryRow, Joined, Last, NewExecution,
     OUTBOX_MILLISECONDS, OnClose, OnFailed, Open, Phase, RowState, Started, Store, StoredBranch, Verdict,
@@ -25,6 +26,8 @@ mod catalog;
 mod commits;
 #[path = "memory_store/forks.rs"]
 mod forks;
+#[path = "memory_store/redrive.rs"]
+mod redrive;
 #[path = "memory_store/tags.rs"]
 mod tags;
 #[path = "memory_store/triggers.rs"]
@@ -62,6 +65,7 @@ struct Record {
     execution: Execution,
     input_hash: [u8; 32],
     deadline: Option<Timestamp>,
+    redrives: Vec<redrive::Made>,
     /// Closed unannounced: when somebody else announces it.
     unannounced: Option<Timestamp>,
     /// Recorded so far.
@@ -239,11 +243,13 @@ impl State {
             started_at: new.started_at,
             stopped_at: None,
             error: None,
+            redrive: None,
         };
         let mut record = Record {
             execution,
             input_hash: new.input_hash,
             deadline: new.deadline,
+            redrives: Vec::new(),
             unannounced: None,
             events: 0,
             branches: BTreeMap::from([(root(), row)]),
@@ -367,6 +373,24 @@ impl Store for MemoryStore {
 
     async fn close(&self, execution: ExecutionId, decide: OnClose) -> Result<bool, Error> {
         Ok(self.state().close(execution, decide, self.clock.now()))
+    }
+
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error> {
+        let state = self.state();
+        Ok(keys.iter().map(|key| state.last_rows(key)).collect())
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error> {
+        Ok(self.state().redrive(redrive, self.clock.now()))
+    }
+
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        Ok(self.state().redriven_as(execution, token, now))
     }
 
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
