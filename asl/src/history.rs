@@ -249,10 +249,9 @@ impl EventKind {
             EventKind::ExecutionTimedOut(failure) => {
                 ("executionTimedOutEventDetails", details.failure(failure))
             }
-            EventKind::ExecutionRedriven { redrive_count } => (
-                "executionRedrivenEventDetails",
-                details.put_value("redriveCount", (*redrive_count).into()),
-            ),
+            EventKind::ExecutionRedriven { redrive_count } => {
+                ("executionRedrivenEventDetails", details.put_value("redriveCount", (*redrive_count).into()))
+            }
             EventKind::StateEntered { name, input, .. } => {
                 ("stateEnteredEventDetails", details.put("name", name).input(input))
             }

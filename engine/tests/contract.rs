@@ -137,8 +137,8 @@ mod memory_store {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, store_closes, store_commits, store_failures, store_forks, store_redrives, store_schedule, tags, triggers,
-        versions,
+        catalog, store_closes, store_commits, store_failures, store_forks, store_redrives, store_schedule,
+        tags, triggers, versions,
     };
     use crate::memory_store_model::MemoryStore;
 
@@ -172,8 +172,8 @@ mod sqlite_in_memory {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, store_closes, store_commits, store_failures, store_forks, store_redrives, store_schedule, tags, triggers,
-        versions,
+        catalog, store_closes, store_commits, store_failures, store_forks, store_redrives, store_schedule,
+        tags, triggers, versions,
     };
 
     struct Memory;
@@ -208,8 +208,8 @@ mod sqlite_in_a_file {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_redrives, store_schedule, tags,
-        triggers, versions,
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_redrives,
+        store_schedule, tags, triggers, versions,
     };
 
     struct File(TempDir);
@@ -252,8 +252,8 @@ mod postgres {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_redrives, store_schedule, tags,
-        triggers, versions,
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_redrives,
+        store_schedule, tags, triggers, versions,
     };
     use crate::postgres_server::TestDatabase;
 

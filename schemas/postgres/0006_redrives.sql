@@ -10,3 +10,6 @@ CREATE TABLE redrives (
     token     text COLLATE "C",
     PRIMARY KEY (execution, number)
 );
+
+-- The last change that is not announced; what is announced late takes away no mark of a later one.
+ALTER TABLE unannounced ADD COLUMN number integer NOT NULL DEFAULT 2;

@@ -11,3 +11,6 @@ CREATE TABLE redrives (
     token     TEXT,
     PRIMARY KEY (execution, number)
 ) WITHOUT ROWID;
+
+-- The last change that is not announced; what is announced late takes away no mark of a later one.
+ALTER TABLE unannounced ADD COLUMN number INTEGER NOT NULL DEFAULT 2;

@@ -40,7 +40,9 @@ impl Remains {
         value.waiting = match value.waiting {
             Waiting::Over => return None,
             // What was too large together is made anew.
-            Waiting::Branches { .. } if error.as_deref() == Some(names::DATA_LIMIT_EXCEEDED) => Waiting::Enter,
+            Waiting::Branches { .. } if error.as_deref() == Some(names::DATA_LIMIT_EXCEEDED) => {
+                Waiting::Enter
+            }
             waiting @ (Waiting::Branches { .. } | Waiting::Wait { .. }) if !has_moved => waiting,
             Waiting::Enter
             | Waiting::Task(_)
@@ -68,9 +70,8 @@ impl Branch {
                 self.role = Role::Iteration(map);
             }
             if let EventKind::StateExited { assigned, .. } = &kind {
-                let value = |(name, text): (&String, &Value)| {
-                    Some((name.clone(), json::parse(text.as_str()?).ok()?))
-                };
+                let value =
+                    |(name, text): (&String, &Value)| Some((name.clone(), json::parse(text.as_str()?).ok()?));
                 self.variables.apply(assigned.iter().map(value).collect::<Option<_>>()?);
                 self.visit = None;
                 (has_moved, stands) = (true, false);

@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ids::ExecutionId;
 use crate::ports::clock::Clock;
+use crate::ports::store::changes::Announced;
 use crate::ports::store::redrive::{LastRows, Redrive, Redriven};
 use crate::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
@@ -252,8 +253,8 @@ impl Store for PostgresStore {
         ask!(self, connection => unannounced::claim(connection, now, again_after_ms, limit))
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
-        ask!(self, connection => unannounced::forget(connection, executions)).map(drop)
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
+        ask!(self, connection => unannounced::forget(connection, changes))
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {

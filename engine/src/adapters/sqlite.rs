@@ -38,6 +38,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use crate::ids::ExecutionId;
 use crate::ports::clock::Clock;
+use crate::ports::store::changes::Announced;
 use crate::ports::store::redrive::{LastRows, Redrive, Redriven};
 use crate::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
@@ -320,9 +321,9 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
-        let executions = executions.to_vec();
-        self.write(|connection, _| async move { unannounced::forget(connection, &executions).await.map(drop) }.boxed())
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
+        let changes = changes.to_vec();
+        self.write(|connection, _| async move { unannounced::forget(connection, &changes).await }.boxed())
             .await
     }
 

@@ -14,8 +14,10 @@ use bytes::Bytes;
 
 use super::catalog::versions::Qualifier;
 use crate::ids::{ExecutionId, MachineId, RevisionId, Stamp};
+use changes::Announced;
 use redrive::{LastRows, Redrive, Redriven};
 
+pub mod changes;
 mod checks;
 pub mod redrive;
 
@@ -464,8 +466,9 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<ExecutionId>, Error>;
 
-    /// These are announced, and need not be kept in mind. One that was never unannounced is no error.
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error>;
+    /// These are announced, and need not be kept in mind, unless they have changed since. One that was never
+    /// unannounced is no error.
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error>;
 
     /// Running executions whose deadline is not after `now`, at most `limit`.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error>;

@@ -22,7 +22,7 @@ use asl::program::StateKind;
 use crate::ids::ExecutionId;
 use crate::messages::{Body, decode, encode};
 use crate::metrics;
-use crate::ports::broker::{Health, Publication};
+use crate::ports::broker::Health;
 use crate::ports::catalog::Execution;
 use crate::ports::store::redrive::{LastRows, Rebuilt, RebuiltFork, RebuiltHistory, Redriven};
 use crate::ports::store::{
@@ -99,7 +99,6 @@ impl Core {
         let Some(plan) = self.plan(execution, &compiled, redrive).await? else {
             return Err(RedriveError::NotRedrivable(HISTORY_FULL.to_owned()));
         };
-        let last_end = self.end_event(execution.id).await?;
         let seconds = compiled.program.timeout_seconds.unwrap_or(STANDARD_SECONDS_MAX);
         let deadline = at.plus_seconds(i64::from(seconds.min(STANDARD_SECONDS_MAX)));
         let last_deadline = execution.started_at.plus_seconds(i64::from(STANDARD_SECONDS_MAX));
@@ -113,16 +112,20 @@ impl Core {
             unannounced: self.announces.status_changes,
             branches: branches.clone(),
         };
-        let Redriven::Done { fences, was_unannounced } = self.store.redrive(asked).await? else {
-            return Ok(None);
+        let fences = match self.store.redrive(asked).await? {
+            Redriven::Done(fences) => fences,
+            Redriven::Stale => return Ok(None),
+            Redriven::Unannounced => {
+                self.announce_marked(&[execution.id]).await?;
+                return Ok(None);
+            }
         };
         crate::crash_point!("redrive-committed");
         metrics::executions::redriven(&execution.machine_name, WorkflowType::Standard);
         let rows = branches.into_iter().zip(values).zip(fences);
         let begun = Begun { id: execution.id, event: plan.event, seq: plan.root_seq };
-        let last_end = if was_unannounced { last_end } else { Vec::new() };
         // It runs: what is not published now, its rows ask for later.
-        if let Err(error) = self.go_on(begun, last_end, rows).await {
+        if let Err(error) = self.go_on(begun, rows).await {
             tracing::warn!(%error, execution = %execution.id, "what follows a redrive is late");
         }
         Ok(Some(at))
@@ -132,7 +135,6 @@ impl Core {
     async fn go_on(
         &self,
         begun: Begun,
-        last_end: Vec<Publication>,
         rows: impl Iterator<Item = ((Rebuilt, Option<Branch>), Fence)>,
     ) -> Result<(), Unavailable> {
         let Some(header) = self.header(begun.id).await? else { return Ok(()) };
@@ -156,7 +158,6 @@ impl Core {
             }
         }
         if self.announces.status_changes && self.broker.health() == Health::Good {
-            self.publish(last_end).await?;
             self.announce_marked(&[begun.id]).await?;
         }
         self.publish(publications).await
@@ -257,12 +258,10 @@ impl Core {
                 let (path, seq) = (path.clone(), left.seq);
                 children.push(match left.found {
                     Found::Ended(last) => Child::Ended { path, seq, last },
-                    Found::Remains(remains) => {
-                        match remains.go_on(&compiled.program, redrive, redriven) {
-                            Some(value) => Child::GoesOn { path, value: Box::new(value) },
-                            None => return Ok(None),
-                        }
-                    }
+                    Found::Remains(remains) => match remains.go_on(&compiled.program, redrive, redriven) {
+                        Some(value) => Child::GoesOn { path, value: Box::new(value) },
+                        None => return Ok(None),
+                    },
                 });
             }
         }
@@ -425,8 +424,7 @@ impl Standing {
             _ => RowState::at_rest(phase),
         };
         let history = RebuiltHistory::New(row(event, &self.value));
-        let rebuilt =
-            Rebuilt { branch: self.new, seq: self.seq, state, fork: None, cause: None, history };
+        let rebuilt = Rebuilt { branch: self.new, seq: self.seq, state, fork: None, cause: None, history };
         (rebuilt, Some(self.value))
     }
 

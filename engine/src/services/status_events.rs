@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use asl::branch::{Branch, Waiting};
 use asl::data::Failure;
 use asl::data::context::Redrive;
 use asl::data::timestamp::Timestamp;
@@ -25,18 +26,16 @@ use uuid::Uuid;
 
 use crate::arn::Home;
 use crate::ids::ExecutionId;
-use crate::messages::{Header, decode};
+use crate::messages::{Header, Standing, decode};
 use crate::ports::broker::{Address, Exchange, Health, Publication};
 use crate::ports::catalog::versions::Qualifier;
 use crate::ports::catalog::{Execution, WithEnds};
+use crate::ports::store::changes::{Announced, change_number};
 use crate::ports::store::{BranchKey, Closing, ExecutionStatus, Phase, StoredBranch};
 use crate::services::{Core, Unavailable, redrivable};
 
 /// Input and output that one event holds together, in bytes as they are escaped (AWS quota, 248 KiB).
 const PAYLOAD_BYTES_MAX: usize = 253_952;
-/// The numbers of the two changes of an execution that was never redriven; each redrive adds two.
-const BEGUN: u32 = 1;
-const ENDED: u32 = 2;
 /// Executions that are read at a time; each may have half a mebibyte of payload.
 const AT_ONCE: usize = 50;
 const CLAIM_MAX: u32 = AT_ONCE as u32;
@@ -78,6 +77,8 @@ struct Announcements {
     /// Of those whose begin may not have been.
     begins: Vec<Publication>,
     ends: Vec<Publication>,
+    /// What is announced with these.
+    changes: Vec<Announced>,
 }
 
 /// Of a body, what is recorded: its value is not read.
@@ -163,8 +164,7 @@ impl<'a> Change<'a> {
     }
 
     fn number(&self) -> u32 {
-        let own = if self.status == ExecutionStatus::Running { BEGUN } else { ENDED };
-        self.redrive.map_or(0, |redrive| 2 * redrive.count) + own
+        change_number(self.redrive.map_or(0, |redrive| redrive.count), self.status)
     }
 
     fn publication(&self, home: &Home) -> Publication {
@@ -217,6 +217,17 @@ impl<'a> Change<'a> {
             "error": self.failure.and_then(|failure| failure.error.as_deref()),
             "cause": self.failure.and_then(|failure| failure.cause.as_deref()),
         })
+    }
+}
+
+fn announced(execution: ExecutionId, redrive: Option<Redrive>, status: ExecutionStatus) -> Announced {
+    Announced { execution, number: change_number(redrive.map_or(0, |redrive| redrive.count), status) }
+}
+
+impl Ended {
+    /// Its announcement.
+    pub(super) fn announced(&self) -> Announced {
+        announced(self.header.id, self.redrive, self.closing.status)
     }
 }
 
@@ -279,15 +290,19 @@ impl Core {
         let event = |(ended, first): (&Ended, Option<Bytes>)| {
             let Some(input) = first.as_ref().and_then(input_of) else {
                 tracing::error!(execution = %ended.header.id, "an input cannot be read; the end is not announced");
-                return None;
+                return Vec::new();
             };
-            Some(Change::ended(ended, &input).publication(&self.home))
+            let end = Change::ended(ended, &input);
+            // One mark tells of a redrive and of the end after it: whoever takes it away answers for both.
+            let begin = (ended.closing.unannounced && ended.redrive.is_some()).then(|| end.begin());
+            begin.iter().chain([&end]).map(|change| change.publication(&self.home)).collect()
         };
-        Ok(ended.iter().zip(bodies).filter_map(event).collect())
+        Ok(ended.iter().zip(bodies).flat_map(event).collect())
     }
 
-    /// After a redelivered message whose branch is gone: if its commit, under this `seq`, ended the execution,
-    /// then the announcement may have been lost. If the branch was taken away, there is nothing to announce.
+    /// After a redelivered message whose commit, under this `seq`, is not the last of its branch: if it ended the
+    /// execution, then the announcement may have been lost. If the branch was taken away, there is nothing to
+    /// announce.
     pub(super) async fn announce_if_ended_by(
         &self,
         key: &BranchKey,
@@ -298,29 +313,53 @@ impl Core {
             return Ok(Vec::new());
         }
         let Some(body) = self.store.body(key, seq).await? else { return Ok(Vec::new()) };
-        match Recorded::read(&body).last().map(|event| &event.kind) {
-            Some(EventKind::ExecutionSucceeded { .. } | EventKind::ExecutionFailed(_)) => {
-                Ok(self.recorded(&[key.execution]).await?.ends)
-            }
-            Some(_) | None => Ok(Vec::new()),
-        }
+        self.end_in(key, seq, &body).await
     }
 
-    /// The same after the redelivered answer of a task, which does not say what it was committed under: if the
-    /// execution came to its end by itself.
-    pub(super) async fn announce_if_ended(&self, key: &BranchKey) -> Result<Vec<Publication>, Unavailable> {
+    /// The same after the redelivered answer of a task, which does not say what it was committed under: the first
+    /// transition after which the task was not out any more.
+    pub(super) async fn announce_if_ended_after(
+        &self,
+        key: &BranchKey,
+        task: u32,
+    ) -> Result<Vec<Publication>, Unavailable> {
         if !self.announces.status_changes || !key.branch.is_root() {
             return Ok(Vec::new());
         }
-        let execution = self.catalog.execution_by_id(key.execution).await?;
-        match execution.map(|execution| execution.status) {
-            Some(ExecutionStatus::Succeeded | ExecutionStatus::Failed) => {
-                Ok(self.recorded(&[key.execution]).await?.ends)
-            }
-            Some(ExecutionStatus::Running | ExecutionStatus::TimedOut | ExecutionStatus::Aborted) | None => {
-                Ok(Vec::new())
+        for seq in task.saturating_add(1).. {
+            let Some(body) = self.store.body(key, seq).await? else { break };
+            match decode::<Standing>(&body).ok().and_then(|standing| standing.value) {
+                Some(Branch { waiting: Waiting::Task(attempt), .. }) if attempt.task == task => {}
+                Some(_) => break,
+                None => return self.end_in(key, seq, &body).await,
             }
         }
+        Ok(Vec::new())
+    }
+
+    /// The announcement of the end that a root recorded under this `seq`, if it came to it by itself. Since then
+    /// the execution may have been redriven.
+    async fn end_in(&self, key: &BranchKey, seq: u32, body: &Bytes) -> Result<Vec<Publication>, Unavailable> {
+        let Some(HistoryEvent { at, kind: last, .. }) = Recorded::read(body).pop() else {
+            return Ok(Vec::new());
+        };
+        let status = match last {
+            EventKind::ExecutionSucceeded { .. } => ExecutionStatus::Succeeded,
+            EventKind::ExecutionFailed(_) => ExecutionStatus::Failed,
+            _ => return Ok(Vec::new()),
+        };
+        let before = self.store.body(key, seq.saturating_sub(1)).await?;
+        let before = before.and_then(|before| decode::<Standing>(&before).ok()?.value);
+        let first = self.store.first_bodies(&[key.execution]).await?.pop().flatten();
+        let execution = self.catalog.execution_by_id(key.execution).await?;
+        let (Some(before), Some(execution), Some(input)) =
+            (before, execution, first.as_ref().and_then(input_of))
+        else {
+            return Ok(Vec::new());
+        };
+        let change = Change::of(&execution, &input);
+        let ended = Change { status, stopped_at: Some(at), redrive: before.redrive, ..change };
+        Ok(vec![ended.with_end(&last).publication(&self.home)])
     }
 
     /// The announcements of these, as far as they are closed, from what is recorded of them.
@@ -328,6 +367,7 @@ impl Core {
         let mut announcements = Announcements::default();
         for found in self.catalog.executions_with_ends(ids).await?.into_iter().flatten() {
             let WithEnds { execution, ends, last_seq } = found;
+            announcements.changes.push(announced(execution.id, execution.redrive, execution.status));
             let Some(last) = &ends.last else {
                 // A start is announced by whoever moves it; a redrive that nobody came to announce is marked.
                 let input = input_of(&ends.first).filter(|_| execution.redrive.is_some());
@@ -361,19 +401,14 @@ impl Core {
         }
     }
 
-    /// The announcement of how an execution closed, as long as it is closed.
-    pub(super) async fn end_event(&self, id: ExecutionId) -> Result<Vec<Publication>, Unavailable> {
-        if !self.announces.status_changes {
-            return Ok(Vec::new());
-        }
-        Ok(self.recorded(&[id]).await?.ends)
-    }
-
+    /// Announces what is marked. To be marked is enough: what is not to be told is only not marked any more.
     pub(super) async fn announce_marked(&self, closed: &[ExecutionId]) -> Result<(), Unavailable> {
-        let Announcements { begins, ends } = self.recorded(closed).await?;
-        self.publish(begins.into_iter().chain(ends).collect()).await?;
+        let Announcements { begins, ends, changes } = self.recorded(closed).await?;
+        if self.announces.status_changes {
+            self.publish(begins.into_iter().chain(ends).collect()).await?;
+        }
         crate::crash_point!("announced");
-        self.store.announced(closed).await?;
+        self.store.announced(&changes).await?;
         Ok(())
     }
 

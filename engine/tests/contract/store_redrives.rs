@@ -1,11 +1,10 @@
 //! What every store promises of executions that are set going again.
 
-use std::collections::BTreeSet;
-
 use asl::branch::{BranchPath, EventRef};
 use asl::data::context::Redrive as Mark;
 use asl::data::timestamp::Timestamp;
 use engine::ids::ExecutionId;
+use engine::ports::store::changes::Announced;
 use engine::ports::store::redrive::{
     Rebuilt, RebuiltFork, RebuiltHistory, Redrive, Redriven, TOKEN_MILLISECONDS, TOKENS_MAX,
 };
@@ -30,6 +29,7 @@ macro_rules! promises_to {
             a_token_is_remembered_for_a_quarter_of_an_hour_and_nine_others
             a_redriven_execution_times_out_by_its_new_deadline
             a_redrive_is_kept_in_mind_until_it_is_announced
+            an_end_is_announced_before_it_is_redriven
             a_redriven_sleeper_wakes
         );
     };
@@ -78,18 +78,18 @@ impl World {
         let execution = redrive.execution;
         let branches: Vec<_> = redrive.branches.iter().map(|rebuilt| rebuilt.branch.clone()).collect();
         match self.db.redrive(redrive).await.unwrap() {
-            Redriven::Done { fences, .. } => {
+            Redriven::Done(fences) => {
                 let at = |(branch, fence)| At { key: BranchKey { execution, branch }, fence };
                 branches.into_iter().zip(fences).map(at).collect()
             }
-            Redriven::Stale => panic!("it does not pass"),
+            other => panic!("{other:?}"),
         }
     }
 
     /// A redriven fork of five events: the first child has ended well before, two run, one waits for room.
     async fn redriven_fork(&self) -> Vec<At> {
         let (forked, children) = self.fork(&self.start().await, 2).await;
-        self.pass(children[0].commit_events(1, ended(&children[0], "out"))).await;
+        self.pass(children[0].commit_events(1, ended(&children[0]))).await;
         let failed = self.pass(forked.commit(Change::Finish(closing(ExecutionStatus::Failed)))).await.at;
         let fork = Some(RebuiltFork { children: 4, launched: 3, open: 3 });
         let root = Rebuilt { fork, ..rebuilt("r", 3, RowState::at_rest(Phase::Forked), "redriven") };
@@ -107,7 +107,7 @@ impl World {
     }
 }
 
-fn ended(at: &At, _output: &str) -> Change {
+fn ended(at: &At) -> Change {
     let last = EventRef { branch: at.key.branch.clone(), seq: at.fence.seq + 1, offset: 0 };
     Change::EndBranch { failed: false, last_inner: last.clone(), last }
 }
@@ -176,7 +176,7 @@ pub async fn of_redrives_at_once_one_stands(adapter: &dyn Adapter) {
         world.db.redrive(redrive(id, 0, vec![rebuilt("r", 3, runnable(), &body)]))
     });
     let answers = futures::future::join_all(asked).await;
-    let done = answers.iter().filter(|answer| matches!(answer, Ok(Redriven::Done { .. }))).count();
+    let done = answers.iter().filter(|answer| matches!(answer, Ok(Redriven::Done(_)))).count();
     assert_eq!(done, 1, "{answers:?}");
     assert_eq!(world.history(id).await.len(), 4);
 }
@@ -206,12 +206,12 @@ pub async fn the_children_of_a_redriven_fork_are_launched_and_joined(adapter: &d
     let at = world.redriven_fork().await;
     let execution = at[0].key.execution;
     assert_eq!(world.paths(execution).await, ["r", "r.3.0", "r.3.1", "r.3.2", "r.3.3"]);
-    let launched = world.pass(at[2].commit_events(2, ended(&at[2], "one"))).await;
+    let launched = world.pass(at[2].commit_events(2, ended(&at[2]))).await;
     assert_eq!(names(&launched), ["r.3.3"]);
     let last = at[2].child(&launched.launched[0]);
     assert_eq!(launched.launched[0].body, text("three"));
-    world.pass(at[3].commit_events(2, ended(&at[3], "two"))).await;
-    let done = world.pass(last.commit_events(3, ended(&last, "three"))).await;
+    world.pass(at[3].commit_events(2, ended(&at[3]))).await;
+    let done = world.pass(last.commit_events(3, ended(&last))).await;
     let parent = done.parent.unwrap();
     let joined = world.db.joined(&parent.key, parent.fence).await.unwrap().unwrap();
     let bodies: Vec<_> = joined.bodies.iter().map(|body| String::from_utf8(body.to_vec()).unwrap()).collect();
@@ -243,7 +243,7 @@ pub async fn a_child_of_a_redriven_fork_may_fail(adapter: &dyn Adapter) {
 pub async fn a_redriven_parent_whose_children_have_all_ended_joins(adapter: &dyn Adapter) {
     let world = World::new(adapter).await;
     let (forked, children) = world.fork(&world.start().await, 1).await;
-    let parent = world.pass(children[0].commit_events(1, ended(&children[0], ""))).await.parent.unwrap();
+    let parent = world.pass(children[0].commit_events(1, ended(&children[0]))).await.parent.unwrap();
     let failing = Change::Finish(closing(ExecutionStatus::Failed));
     world.pass(engine::ports::store::Commit { joins: true, ..parent.commit(failing) }).await;
     let cause = Some(EventRef { branch: path("r.1.0"), seq: 1, offset: 0 });
@@ -312,23 +312,29 @@ pub async fn a_redriven_execution_times_out_by_its_new_deadline(adapter: &dyn Ad
 
 pub async fn a_redrive_is_kept_in_mind_until_it_is_announced(adapter: &dyn Adapter) {
     let world = World::new(adapter).await;
-    let mut marks = Vec::new();
-    for unannounced in [false, true] {
-        let id = world.failed_unannounced(unannounced).await.key.execution;
-        let branches = vec![rebuilt("r", 3, runnable(), "redriven")];
-        let asked = Redrive { unannounced: true, ..redrive(id, 0, branches) };
-        match world.db.redrive(asked).await.unwrap() {
-            Redriven::Done { was_unannounced, .. } => assert_eq!(was_unannounced, unannounced),
-            Redriven::Stale => panic!("it does not pass"),
-        }
-        marks.push(id);
-    }
+    let id = world.failed().await.key.execution;
+    let branches = vec![rebuilt("r", 3, runnable(), "redriven")];
+    world.redriven(Redrive { unannounced: true, ..redrive(id, 0, branches) }).await;
     let later = world.db.now().await.unwrap().plus_milliseconds(OUTBOX_MILLISECONDS);
-    let claimed = world.db.claim_unannounced(later, 1_000, 9).await.unwrap();
-    assert_eq!(claimed.into_iter().collect::<BTreeSet<_>>(), marks.iter().copied().collect());
-    world.db.announced(&marks).await.unwrap();
-    let claimed = world.db.claim_unannounced(later.plus_seconds(9), 1_000, 9).await.unwrap();
-    assert_eq!(claimed, []);
+    assert_eq!(world.db.claim_unannounced(later, 1_000, 9).await.unwrap(), [id]);
+    let announced = async |number| {
+        world.db.announced(&[Announced { execution: id, number }]).await.unwrap();
+        let again = later.plus_seconds(2);
+        world.db.claim_unannounced(again, 0, 9).await.unwrap().is_empty()
+    };
+    assert!(!announced(2).await, "the end before it was announced late");
+    assert!(announced(3).await);
+    assert_eq!(world.db.claim_unannounced(later.plus_seconds(9), 1_000, 9).await.unwrap(), []);
+}
+
+pub async fn an_end_is_announced_before_it_is_redriven(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let id = world.failed_unannounced(true).await.key.execution;
+    let asked = redrive(id, 0, vec![rebuilt("r", 3, runnable(), "redriven")]);
+    assert_eq!(world.db.redrive(asked.clone()).await.unwrap(), Redriven::Unannounced);
+    assert_eq!(world.history(id).await.len(), 3);
+    world.db.announced(&[Announced { execution: id, number: 2 }]).await.unwrap();
+    world.redriven(asked).await;
 }
 
 pub async fn a_redriven_sleeper_wakes(adapter: &dyn Adapter) {

@@ -18,6 +18,7 @@ use engine::ports::catalog::{
     WithEnds,
 };
 use engine::ports::clock::Clock;
+use engine::ports::store::changes::Announced;
 use engine::ports::store::redrive::{LastRows, Redrive, Redriven};
 use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
@@ -224,7 +225,7 @@ impl Store for FaultyStore {
         self.ask(move |db| async move {
             let (execution, count) = (redrive.execution.to_string(), redrive.redriven_before + 1);
             let redriven = db.redrive(redrive).await?;
-            if redriven != Redriven::Stale {
+            if let Redriven::Done(_) = redriven {
                 node.note(|| What::Redriven { execution, count });
             }
             Ok(redriven)
@@ -281,9 +282,9 @@ impl Store for FaultyStore {
         self.ask(move |db| async move { db.claim_unannounced(now, again_after_ms, limit).await }).await
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
-        let executions = executions.to_vec();
-        self.ask(move |db| async move { db.announced(&executions).await }).await
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
+        let changes = changes.to_vec();
+        self.ask(move |db| async move { db.announced(&changes).await }).await
     }
 
     async fn live_branches(&self, after: Option<&BranchKey>, limit: u32) -> Result<Vec<StoredBranch>, Error> {

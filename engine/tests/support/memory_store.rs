@@ -14,6 +14,7 @@ use engine::ids::{ExecutionId, MachineId, RevisionId, Stamp};
 use engine::ports::catalog::tags::{Tag, TagOwner};
 use engine::ports::catalog::{Activity, Execution, Machine, Revision};
 use engine::ports::clock::Clock;
+use engine::ports::store::changes::{Announced, change_number};
 use engine::ports::store::redrive::{LastRows, Redrive, Redriven};
 use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, ExecutionStatus, Fence, HistoryRow, Joined, Last, NewExecution,
@@ -66,8 +67,8 @@ struct Record {
     input_hash: [u8; 32],
     deadline: Option<Timestamp>,
     redrives: Vec<redrive::Made>,
-    /// Closed unannounced: when somebody else announces it.
-    unannounced: Option<Timestamp>,
+    /// The number of the last change that is not announced, and when somebody else announces it.
+    unannounced: Option<(u32, Timestamp)>,
     /// Recorded so far.
     events: u64,
     /// By path, whose order as text makes all below a branch a range.
@@ -166,6 +167,14 @@ impl Record {
         self.events += u64::from(events);
     }
 
+    /// Its last change is to be announced.
+    fn keep_in_mind(&mut self, now: Timestamp) {
+        let redrives = self.execution.redrive.map_or(0, |redrive| redrive.count);
+        let number = change_number(redrives, self.execution.status);
+        let due = self.unannounced.map_or(now.plus_milliseconds(OUTBOX_MILLISECONDS), |(_, due)| due);
+        self.unannounced = Some((number, due));
+    }
+
     fn runs(&self) -> bool {
         self.execution.status == ExecutionStatus::Running
     }
@@ -209,8 +218,10 @@ impl Record {
     }
 
     fn close(&mut self, closing: engine::ports::store::Closing, now: Timestamp) {
-        self.unannounced = closing.unannounced.then(|| now.plus_milliseconds(OUTBOX_MILLISECONDS));
         self.execution.status = closing.status;
+        if closing.unannounced {
+            self.keep_in_mind(now);
+        }
         self.execution.stopped_at = Some(closing.at);
         self.execution.error = closing.error;
         self.branches.clear();
@@ -305,12 +316,13 @@ impl State {
     }
 
     fn claim_unannounced(&mut self, now: Timestamp, again_after_ms: i64, limit: u32) -> Vec<ExecutionId> {
-        let marked = self.executions.iter().filter_map(|(id, record)| Some((record.unannounced?, *id)));
+        let marked = self.executions.iter().filter_map(|(id, record)| Some((record.unannounced?.1, *id)));
         let mut late: Vec<_> = marked.filter(|(due, _)| *due <= now).collect();
         late.sort();
         late.truncate(limit as usize);
         for (_, id) in &late {
-            self.executions.get_mut(id).unwrap().unannounced = Some(now.plus_milliseconds(again_after_ms));
+            let mark = self.executions.get_mut(id).unwrap().unannounced.as_mut().unwrap();
+            mark.1 = now.plus_milliseconds(again_after_ms);
         }
         late.into_iter().map(|(_, id)| id).collect()
     }
@@ -415,11 +427,11 @@ impl Store for MemoryStore {
         Ok(self.state().claim_unannounced(now, again_after_ms, limit))
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
         let mut state = self.state();
-        for id in executions {
-            if let Some(record) = state.executions.get_mut(id) {
-                record.unannounced = None;
+        for change in changes {
+            if let Some(record) = state.executions.get_mut(&change.execution) {
+                record.unannounced = record.unannounced.filter(|(number, _)| *number > change.number);
             }
         }
         Ok(())

@@ -64,6 +64,10 @@ pub(super) async fn redrive(connection: &mut PgConnection, redrive: Redrive) -> 
         transaction.rollback().await?;
         return Ok(Redriven::Stale);
     }
+    if unannounced::is_kept(&mut transaction, redrive.execution).await? {
+        transaction.rollback().await?;
+        return Ok(Redriven::Unannounced);
+    }
     let (after, recorded) = history::end(&mut transaction, redrive.execution).await?;
     append(&mut transaction, &redrive, after).await?;
     let fences = make_rows(&mut transaction, &redrive, recorded).await?;
@@ -73,12 +77,11 @@ pub(super) async fn redrive(connection: &mut PgConnection, redrive: Redrive) -> 
         transaction.rollback().await?;
         return Ok(Redriven::Stale);
     }
-    let was_unannounced = unannounced::forget(&mut transaction, &[redrive.execution]).await?;
     if redrive.unannounced {
         unannounced::keep(&mut transaction, redrive.execution).await?;
     }
     transaction.commit().await?;
-    Ok(Redriven::Done { fences, was_unannounced })
+    Ok(Redriven::Done(fences))
 }
 
 /// Makes it run, if it is closed and was redriven as often as told.
@@ -156,9 +159,8 @@ async fn make_rows(
         let count = move |row: &Rebuilt| if row.branch.is_root() == of_root { total } else { 0 };
         rows.iter().map(count).collect::<Vec<i64>>()
     };
-    let fork = |of: fn(RebuiltFork) -> u32| {
-        rows.iter().map(|row| row.fork.map(of).map(narrow)).collect::<Vec<_>>()
-    };
+    let fork =
+        |of: fn(RebuiltFork) -> u32| rows.iter().map(|row| row.fork.map(of).map(narrow)).collect::<Vec<_>>();
     let time = |of: fn(&Rebuilt) -> Option<Timestamp>| {
         rows.iter().map(|row| of(row).map(Timestamp::milliseconds)).collect::<Vec<_>>()
     };

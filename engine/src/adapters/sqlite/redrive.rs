@@ -62,6 +62,9 @@ pub(super) async fn redrive(
     redrive: Redrive,
     now: Timestamp,
 ) -> Result<Redriven, Error> {
+    if unannounced::is_kept(connection, redrive.execution).await? {
+        return Ok(Redriven::Unannounced);
+    }
     let Some(recorded) = reopen(connection, &redrive).await? else { return Ok(Redriven::Stale) };
     let execution = redrive.execution;
     let copied = copies(connection, &redrive).await?;
@@ -98,11 +101,10 @@ pub(super) async fn redrive(
     let count = query("UPDATE executions SET events = ?2 WHERE id = ?1").bind(blob(execution.0));
     let events = crate::adapters::sql::rows::signed(events);
     count.bind(events).execute(&mut *connection).await.map_err(failure)?;
-    let was_unannounced = unannounced::forget(connection, &[execution]).await?;
     if redrive.unannounced {
         unannounced::keep(connection, &[execution], now).await?;
     }
-    Ok(Redriven::Done { fences: made.iter().map(|row| row.fence).collect(), was_unannounced })
+    Ok(Redriven::Done(made.iter().map(|row| row.fence).collect()))
 }
 
 /// Makes it run, if it is closed and was redriven as often as told. Answers how many events it has recorded.

@@ -75,12 +75,9 @@ pub enum RebuiltHistory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redriven {
     /// It runs; its branches are at these fences, in the order they were given in.
-    Done {
-        /// Where they are.
-        fences: Vec<Fence>,
-        /// Whether nobody had announced how it had closed.
-        was_unannounced: bool,
-    },
+    Done(Vec<Fence>),
+    /// It has closed unannounced, and is to be [`announced`](super::Store::announced) first. Nothing changed.
+    Unannounced,
     /// It is not closed, was redriven by somebody else, or is gone. Nothing changed.
     Stale,
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::ids::ExecutionId;
 use crate::metrics;
 use crate::metrics::store::{Asked, Operation, committed};
+use crate::ports::store::changes::Announced;
 use crate::ports::store::redrive::{LastRows, Redrive, Redriven};
 use crate::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
@@ -98,8 +99,8 @@ impl Store for Metered {
         ask(Operation::ClaimUnannounced, self.0.claim_unannounced(now, again_after_ms, limit)).await
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
-        ask(Operation::Announced, self.0.announced(executions)).await
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
+        ask(Operation::Announced, self.0.announced(changes)).await
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {

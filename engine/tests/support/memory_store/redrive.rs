@@ -7,9 +7,9 @@ use engine::ids::ExecutionId;
 use engine::ports::store::redrive::{
     LastRows, RebuiltHistory, Redrive, Redriven, TOKEN_MILLISECONDS, TOKENS_MAX,
 };
-use engine::ports::store::{BranchKey, ExecutionStatus, Fence, HistoryRow, OUTBOX_MILLISECONDS};
+use engine::ports::store::{BranchKey, ExecutionStatus, Fence, HistoryRow};
 
-use super::{Fork, Record, Row, State, Stamps};
+use super::{Fork, Record, Row, Stamps, State};
 
 /// A redrive that was made.
 pub(super) struct Made {
@@ -37,6 +37,7 @@ impl State {
             !record.runs() && record.redrives.len() == redrive.redriven_before as usize
         };
         match executions.get_mut(&redrive.execution).filter(closed) {
+            Some(record) if record.unannounced.is_some() => Redriven::Unannounced,
             Some(record) => record.reopen(redrive, now, stamps),
             None => Redriven::Stale,
         }
@@ -51,8 +52,9 @@ impl Record {
         self.execution.redrive = Some(Mark { count: redrive.redriven_before + 1, at: redrive.at });
         self.redrives.push(Made { at: redrive.at, token: redrive.token });
         self.deadline = redrive.deadline;
-        let was_unannounced = self.unannounced.is_some();
-        self.unannounced = redrive.unannounced.then(|| now.plus_milliseconds(OUTBOX_MILLISECONDS));
+        if redrive.unannounced {
+            self.keep_in_mind(now);
+        }
         let mut fences = Vec::new();
         for rebuilt in redrive.branches {
             let row = match rebuilt.history {
@@ -75,6 +77,6 @@ impl Record {
             let key = path.to_string();
             self.branches.insert(key, Row { path, fence, state, moved_at: now, events, fork, cause });
         }
-        Redriven::Done { fences, was_unannounced }
+        Redriven::Done(fences)
     }
 }
