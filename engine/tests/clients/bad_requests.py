@@ -222,8 +222,6 @@ class Values(BesideAnExecution):
             self.sfn.get_activity_task(activityArn=machine_arn("beside"))
 
     def test_what_is_not_offered_yet_is_said(self):
-        with self.refused("UnknownOperationException", "does not offer RedriveExecution yet"):
-            self.sfn.redrive_execution(executionArn=self.beside)
         config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
         each = {"Type": "Map", "ItemProcessor": {**PASS, "ProcessorConfig": config}, "End": True}
         with self.refused("InvalidDefinition", "yet"):
