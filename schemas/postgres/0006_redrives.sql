@@ -1,6 +1,8 @@
 -- Executions that had failed and were set going again: how often, and when last.
 
-ALTER TABLE executions ADD COLUMN redrives integer NOT NULL DEFAULT 0, ADD COLUMN redriven_at bigint;
+ALTER TABLE executions ADD COLUMN redrives integer NOT NULL DEFAULT 0, ADD COLUMN redriven_at bigint,
+    ADD COLUMN place uuid; -- in lists, where it is not that of its id: as if it had started when it was redriven
+CREATE INDEX executions_redriven ON executions (machine, place) WHERE place IS NOT NULL;
 
 -- Each redrive, with what its caller called it, so that one that is asked for twice is made once.
 CREATE TABLE redrives (

@@ -2,6 +2,8 @@
 
 ALTER TABLE executions ADD COLUMN redrives INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE executions ADD COLUMN redriven_at INTEGER;
+ALTER TABLE executions ADD COLUMN place BLOB; -- in lists, where it is not that of its id: as if it had started when it was redriven
+CREATE INDEX executions_redriven ON executions (machine, place) WHERE place IS NOT NULL;
 
 -- Each redrive, with what its caller called it, so that one that is asked for twice is made once.
 CREATE TABLE redrives (

@@ -68,8 +68,10 @@ mod tests {
     const DAY: i64 = 86_400_000;
 
     fn check(status: ExecutionStatus, stopped_at: Option<i64>, now: i64, expected: Option<&str>) {
+        let id = ExecutionId::new();
         let execution = Execution {
-            id: ExecutionId::new(),
+            id,
+            place: id,
             machine: MachineId::new(),
             machine_name: "m".to_owned(),
             revision: RevisionId::new(),

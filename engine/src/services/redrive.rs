@@ -107,6 +107,7 @@ impl Core {
             execution: execution.id,
             redriven_before,
             at,
+            place: ExecutionId::new(),
             deadline: Some(deadline.min(last_deadline)),
             token: token.map(str::to_owned),
             unannounced: self.announces.status_changes,

@@ -4,6 +4,7 @@ use asl::branch::{BranchPath, EventRef};
 use asl::data::context::Redrive as Mark;
 use asl::data::timestamp::Timestamp;
 use engine::ids::ExecutionId;
+use engine::ports::catalog::{ExecutionFilter, StartedBy};
 use engine::ports::store::changes::Announced;
 use engine::ports::store::redrive::{
     Rebuilt, RebuiltFork, RebuiltHistory, Redrive, Redriven, TOKEN_MILLISECONDS, TOKENS_MAX,
@@ -30,6 +31,7 @@ macro_rules! promises_to {
             a_redriven_execution_times_out_by_its_new_deadline
             a_redrive_is_kept_in_mind_until_it_is_announced
             an_end_is_announced_before_it_is_redriven
+            a_redriven_execution_is_listed_as_if_it_had_just_started
             a_redriven_sleeper_wakes
         );
     };
@@ -53,6 +55,7 @@ fn redrive(execution: ExecutionId, before: u32, branches: Vec<Rebuilt>) -> Redri
         execution,
         redriven_before: before,
         at: AT,
+        place: execution,
         deadline: None,
         token: None,
         unannounced: false,
@@ -354,4 +357,34 @@ pub async fn a_redriven_sleeper_wakes(adapter: &dyn Adapter) {
     let mut woken = at[0].moved();
     woken.woken_at = Some(now);
     world.pass(woken).await;
+}
+
+pub async fn a_redriven_execution_is_listed_as_if_it_had_just_started(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(world.failed().await.key.execution);
+    }
+    for index in [2, 0] {
+        let branches = vec![rebuilt("r", 3, runnable(), "redriven")];
+        let place = ExecutionId::new();
+        world.redriven(Redrive { place, ..redrive(ids[index], 0, branches) }).await;
+    }
+    let listed = async |status, limit| {
+        let filter = ExecutionFilter { machine: world.machine.id, started_by: StartedBy::Any, status };
+        let (mut listed, mut from) = (Vec::new(), None::<String>);
+        loop {
+            let page = world.db.executions(&filter, limit, from.as_deref()).await.unwrap();
+            listed.extend(page.items.into_iter().map(|execution| execution.id));
+            from = page.next;
+            if from.is_none() {
+                return listed;
+            }
+        }
+    };
+    for limit in [1, 3, 9] {
+        assert_eq!(listed(None, limit).await, [ids[0], ids[2], ids[3], ids[1]]);
+        assert_eq!(listed(Some(ExecutionStatus::Running), limit).await, [ids[0], ids[2]]);
+        assert_eq!(listed(Some(ExecutionStatus::Failed), limit).await, [ids[3], ids[1]]);
+    }
 }

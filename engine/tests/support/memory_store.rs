@@ -255,6 +255,7 @@ impl State {
             stopped_at: None,
             error: None,
             redrive: None,
+            place: new.id,
         };
         let mut record = Record {
             execution,

@@ -89,7 +89,7 @@ async fn reopen(connection: &mut PgConnection, redrive: &Redrive) -> Result<bool
     const REOPEN: &str = "
         WITH reopened AS (
             UPDATE executions SET status = 0, stopped_at = NULL, error = NULL, deadline = $3,
-                                  redrives = redrives + 1, redriven_at = $4
+                                  redrives = redrives + 1, redriven_at = $4, place = $6
             WHERE id = $1 AND status <> 0 AND redrives = $2 RETURNING id, redrives)
         INSERT INTO redrives (execution, number, at, token) SELECT id, redrives, $4, $5 FROM reopened";
     let reopen = query(REOPEN)
@@ -97,7 +97,8 @@ async fn reopen(connection: &mut PgConnection, redrive: &Redrive) -> Result<bool
         .bind(narrow(redrive.redriven_before))
         .bind(redrive.deadline.map(Timestamp::milliseconds))
         .bind(redrive.at.milliseconds())
-        .bind(redrive.token.as_deref().map(without_nul));
+        .bind(redrive.token.as_deref().map(without_nul))
+        .bind(Id(redrive.place.0));
     Ok(reopen.execute(connection).await?.rows_affected() == 1)
 }
 

@@ -34,7 +34,7 @@ fn status(number: i16) -> Result<ExecutionStatus, Error> {
 macro_rules! execution_column_list {
     () => {
         "x.id, x.machine, x.machine_name, x.revision, x.name, x.status, x.started_at, x.stopped_at, x.error, \
-         x.version, x.alias, x.redrives, x.redriven_at"
+         x.version, x.alias, x.redrives, x.redriven_at, coalesce(x.place, x.id) AS place"
     };
 }
 macro_rules! execution_columns {
@@ -45,7 +45,7 @@ macro_rules! execution_columns {
 pub(in crate::adapters) use {execution_column_list, execution_columns};
 
 /// How many columns there are in [`execution_columns`].
-pub const EXECUTION_COLUMNS: usize = 13;
+pub const EXECUTION_COLUMNS: usize = 14;
 
 /// Reads [`execution_columns`].
 pub fn decode<R: Columns>(row: &R) -> Result<Execution, R::Error> {
@@ -61,6 +61,7 @@ pub fn decode<R: Columns>(row: &R) -> Result<Execution, R::Error> {
         error: row.maybe_text(8)?.map(str::to_owned),
         qualifier: qualifier(row, 9)?,
         redrive: redrive(row, 11)?,
+        place: ExecutionId(row.id(13)?),
     })
 }
 

@@ -111,14 +111,15 @@ pub(super) async fn redrive(
 async fn reopen(connection: &mut SqliteConnection, redrive: &Redrive) -> Result<Option<u64>, Error> {
     const REOPEN: &str = "
         UPDATE executions SET status = 0, stopped_at = NULL, error = NULL, deadline = ?3, redrives = redrives + 1,
-                              redriven_at = ?4
+                              redriven_at = ?4, place = ?5
         WHERE id = ?1 AND status <> 0 AND redrives = ?2 RETURNING events";
     const REMEMBER: &str = "INSERT INTO redrives (execution, number, at, token) VALUES (?1, ?2, ?3, ?4)";
     let reopen = query(REOPEN)
         .bind(blob(redrive.execution.0))
         .bind(redrive.redriven_before)
         .bind(redrive.deadline.map(Timestamp::milliseconds))
-        .bind(redrive.at.milliseconds());
+        .bind(redrive.at.milliseconds())
+        .bind(blob(redrive.place.0));
     let Some(row) = reopen.fetch_optional(&mut *connection).await.map_err(failure)? else { return Ok(None) };
     let remember = query(REMEMBER)
         .bind(blob(redrive.execution.0))

@@ -24,6 +24,8 @@ pub struct Redrive {
     pub redriven_before: u32,
     /// When.
     pub at: Timestamp,
+    /// Its place in lists from now on: that of an execution with this id.
+    pub place: ExecutionId,
     /// When it times out.
     pub deadline: Option<Timestamp>,
     /// What its caller calls this redrive.

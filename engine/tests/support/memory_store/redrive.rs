@@ -50,6 +50,7 @@ impl Record {
         self.execution.stopped_at = None;
         self.execution.error = None;
         self.execution.redrive = Some(Mark { count: redrive.redriven_before + 1, at: redrive.at });
+        self.execution.place = redrive.place;
         self.redrives.push(Made { at: redrive.at, token: redrive.token });
         self.deadline = redrive.deadline;
         if redrive.unannounced {
