@@ -55,7 +55,7 @@ pub fn execution(data: &[u8]) {
         role_arn: String::new(),
         started_at: Timestamp::from_milliseconds(0),
         input: input.clone(),
-        redrive_count: 0,
+        redrive: None,
         state_machine_id: "arn:aws:states:us-east-1:000000000000:stateMachine:m".to_owned(),
         state_machine_name: "m".to_owned(),
     };

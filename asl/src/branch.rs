@@ -11,6 +11,7 @@
 //!         ──────────▶ Task ──TaskEnded·TimerFired──────▶ Enter | Retry | over
 //!         ──────────▶ Parallel · Map ──Branches…───────▶ Enter | Retry | over
 //!   Retry ──TimerFired──▶ as Enter, without entering the state again
+//!   any, failed or cut short ──redriven──▶ Enter, without entering the state again
 //! ```
 
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::data::Variables;
-use crate::data::context::{ExecutionFacts, MapItem};
+use crate::data::context::{ExecutionFacts, MapItem, Redrive};
 use crate::data::timestamp::Timestamp;
 use crate::history::{EventKind, HistoryEvent};
 use crate::limits::Limits;
@@ -35,6 +36,7 @@ mod fail;
 mod map;
 mod parallel;
 mod pass;
+mod redrive;
 mod retry;
 mod task;
 mod trial;
@@ -46,6 +48,7 @@ pub use effect::{
     BranchEnd, BranchFailure, BranchResult, Effect, FailedState, Fork, Outcome, TaskRequest, Transition,
 };
 pub use event::{Aborted, Answer, Event, Source, StaleEvent};
+pub use redrive::{Family, Member, Remains};
 pub use trial::{Progress, Setting, Trial, Verdict};
 use turn::Turn;
 
@@ -82,6 +85,9 @@ pub struct Branch {
     /// The last event it recorded, or the one it starts from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<EventRef>,
+    /// The last redrive of its execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redrive: Option<Redrive>,
     /// Events recorded by it and by its ended descendants; exact ids in the root while nothing is forked.
     pub events: u64,
 }
@@ -118,7 +124,7 @@ pub struct Visit {
 /// What a branch waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Waiting {
-    /// Its turn to enter its state.
+    /// Its turn to enter its state; or, after a redrive, to go on in the one it is in.
     Enter,
     /// The end of a `Wait` state.
     Wait {
@@ -136,9 +142,21 @@ pub enum Waiting {
     Branches {
         /// The `seq` that made them.
         fork: u32,
+        /// How many run at a time. All at once, says what earlier releases wrote.
+        #[serde(default = "unlimited", skip_serializing_if = "is_unlimited")]
+        window: u32,
     },
     /// Nothing: it is over.
     Over,
+}
+
+fn unlimited() -> u32 {
+    u32::MAX
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "asked by serde")]
+fn is_unlimited(window: &u32) -> bool {
+    *window == unlimited()
 }
 
 /// A task that is out.
@@ -230,6 +248,7 @@ impl Branch {
             visit: None,
             // The first StateEntered shows 0 as its predecessor, like ExecutionStarted itself.
             last: None,
+            redrive: None,
             events: 1,
         };
         let kind =
@@ -338,10 +357,13 @@ impl Turn<'_> {
         }
     }
 
-    /// Enters the state: the first attempt at its work.
+    /// Enters the state: the first attempt at its work. A state that a redrive found entered is not entered
+    /// again.
     fn enter(&mut self, after: Option<EventRef>) {
         self.record_iteration_start(after);
-        self.record_entered();
+        if self.branch.visit.is_none() {
+            self.record_entered();
+        }
         self.attempt();
     }
 

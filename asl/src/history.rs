@@ -39,6 +39,9 @@ pub enum EventKind {
     ExecutionFailed(Failure),
     ExecutionAborted(Failure),
     ExecutionTimedOut(Failure),
+    ExecutionRedriven {
+        redrive_count: u32,
+    },
     StateEntered {
         state: StateType,
         name: String,
@@ -193,6 +196,7 @@ impl EventKind {
             EventKind::ExecutionFailed(_) => "ExecutionFailed",
             EventKind::ExecutionAborted(_) => "ExecutionAborted",
             EventKind::ExecutionTimedOut(_) => "ExecutionTimedOut",
+            EventKind::ExecutionRedriven { .. } => "ExecutionRedriven",
             EventKind::EvaluationFailed { .. } => "EvaluationFailed",
             EventKind::TaskScheduled(_) => "TaskScheduled",
             EventKind::TaskStarted(_) => "TaskStarted",
@@ -244,6 +248,9 @@ impl EventKind {
             }
             EventKind::ExecutionTimedOut(failure) => {
                 ("executionTimedOutEventDetails", details.failure(failure))
+            }
+            EventKind::ExecutionRedriven { redrive_count } => {
+                ("executionRedrivenEventDetails", details.put_value("redriveCount", (*redrive_count).into()))
             }
             EventKind::StateEntered { name, input, .. } => {
                 ("stateEnteredEventDetails", details.put("name", name).input(input))

@@ -64,7 +64,7 @@ fn facts(input: Value) -> ExecutionFacts {
         role_arn: "arn:aws:iam::123456789012:role/role".to_owned(),
         started_at: Timestamp::from_milliseconds(1_700_000_000_000),
         input,
-        redrive_count: 0,
+        redrive: None,
         state_machine_id: "arn:aws:states:us-east-1:123456789012:stateMachine:machine".to_owned(),
         state_machine_name: "machine".to_owned(),
     }

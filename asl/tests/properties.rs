@@ -162,7 +162,7 @@ fn run(program: &Program, choices: &[u8]) -> Ended {
         role_arn: "arn:aws:iam::000000000000:role/r".to_owned(),
         started_at,
         input: input.clone(),
-        redrive_count: 0,
+        redrive: None,
         state_machine_id: "arn:aws:states:us-east-1:000000000000:stateMachine:m".to_owned(),
         state_machine_name: "m".to_owned(),
     };

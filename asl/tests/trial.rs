@@ -45,7 +45,7 @@ fn tried(state: Value, input: Value, retries: u32, answer: Option<Answer>) -> Tr
         role_arn: String::new(),
         started_at: now,
         input: Value::Null,
-        redrive_count: 0,
+        redrive: None,
         state_machine_id: String::new(),
         state_machine_name: String::new(),
     };

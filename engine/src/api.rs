@@ -145,6 +145,7 @@ async fn act(core: Arc<Core>, action: Action, parameters: Parameters) -> Result<
         Action::StartExecution => executions::start(core_ref, parameters).await,
         Action::StartSyncExecution => executions::start_sync(core_ref, parameters).await,
         Action::StopExecution => executions::stop(core_ref, &parameters).await,
+        Action::RedriveExecution => executions::redrive(core_ref, &parameters).await,
         Action::DescribeExecution => executions::describe(core_ref, &parameters).await,
         Action::DescribeStateMachineForExecution => {
             state_machines::describe_for_execution(core_ref, &parameters).await

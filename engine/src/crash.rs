@@ -39,6 +39,8 @@ pub const POINTS: &[&str] = &[
     "callback-committed",
     // The branches of an execution that was stopped are gone; nobody was told.
     "stop-committed",
+    // A redriven execution runs again; nobody was told.
+    "redrive-committed",
     // An end that no delivery stands behind is announced; its mark is still there.
     "announced",
     // Express: the requests of a held delivery are out.

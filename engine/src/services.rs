@@ -56,6 +56,8 @@ pub mod programs;
 pub mod publishing;
 pub mod queues;
 pub mod reading;
+pub mod redrivable;
+pub mod redrive;
 pub mod republish;
 pub mod scheduler;
 pub mod shards;

@@ -24,6 +24,7 @@ mod contract {
     pub mod store_commits;
     pub mod store_failures;
     pub mod store_forks;
+    pub mod store_redrives;
     pub mod store_schedule;
     pub mod tags;
     pub mod triggers;
@@ -136,8 +137,8 @@ mod memory_store {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule, tags, triggers,
-        versions,
+        catalog, store_closes, store_commits, store_failures, store_forks, store_redrives, store_schedule,
+        tags, triggers, versions,
     };
     use crate::memory_store_model::MemoryStore;
 
@@ -156,6 +157,7 @@ mod memory_store {
     triggers::promises_to!(tokio::test, &Model);
     store_commits::promises_to!(tokio::test, &Model);
     store_forks::promises_to!(tokio::test, &Model);
+    store_redrives::promises_to!(tokio::test, &Model);
     store_failures::promises_to!(tokio::test, &Model);
     store_closes::promises_to!(tokio::test, &Model);
     store_schedule::promises_to!(tokio::test, &Model);
@@ -170,8 +172,8 @@ mod sqlite_in_memory {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, store_closes, store_commits, store_failures, store_forks, store_schedule, tags, triggers,
-        versions,
+        catalog, store_closes, store_commits, store_failures, store_forks, store_redrives, store_schedule,
+        tags, triggers, versions,
     };
 
     struct Memory;
@@ -190,6 +192,7 @@ mod sqlite_in_memory {
     triggers::promises_to!(tokio::test, &Memory);
     store_commits::promises_to!(tokio::test, &Memory);
     store_forks::promises_to!(tokio::test, &Memory);
+    store_redrives::promises_to!(tokio::test, &Memory);
     store_failures::promises_to!(tokio::test, &Memory);
     store_closes::promises_to!(tokio::test, &Memory);
     store_schedule::promises_to!(tokio::test, &Memory);
@@ -205,8 +208,8 @@ mod sqlite_in_a_file {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule, tags,
-        triggers, versions,
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_redrives,
+        store_schedule, tags, triggers, versions,
     };
 
     struct File(TempDir);
@@ -232,6 +235,7 @@ mod sqlite_in_a_file {
     triggers::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
+    store_redrives::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_failures::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_closes::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
     store_schedule::promises_to!(tokio::test(flavor = "multi_thread"), &File::new());
@@ -248,8 +252,8 @@ mod postgres {
 
     use crate::contract::world::{Adapter, Database};
     use crate::contract::{
-        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_schedule, tags,
-        triggers, versions,
+        catalog, durability, store_closes, store_commits, store_failures, store_forks, store_redrives,
+        store_schedule, tags, triggers, versions,
     };
     use crate::postgres_server::TestDatabase;
 
@@ -266,6 +270,7 @@ mod postgres {
     triggers::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_commits::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_forks::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
+    store_redrives::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_failures::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_closes::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);
     store_schedule::promises_to!(tokio::test(flavor = "multi_thread"), &TestDatabase::new().await);

@@ -25,6 +25,7 @@ mod faults {
     mod harness;
     mod mixture;
     mod poison;
+    mod redrives;
     mod replies_lost;
     mod triggers;
 }

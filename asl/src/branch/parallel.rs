@@ -52,12 +52,13 @@ impl Turn<'_> {
             retries: Vec::new(),
             visit: None,
             last: Some(after.clone()),
+            redrive: self.branch.redrive,
             events: 0,
         }
     }
 
     pub(super) fn fork(&mut self, children: Vec<Branch>, window: u32) {
-        self.branch.waiting = Waiting::Branches { fork: self.seq() };
+        self.branch.waiting = Waiting::Branches { fork: self.seq(), window };
         self.effect(Effect::Fork(Fork { children, window }));
     }
 

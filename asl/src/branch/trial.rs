@@ -126,6 +126,7 @@ impl<'a> Trial<'a> {
             // Without a visit no failure says at which event the state was entered.
             visit: None,
             last: None,
+            redrive: None,
             events: 0,
         };
         // What comes after the state is not part of it.

@@ -23,12 +23,21 @@ pub struct ExecutionFacts {
     pub started_at: Timestamp,
     /// Its input; null where the program cannot read it.
     pub input: Value,
-    /// How often it was redriven.
-    pub redrive_count: u32,
+    /// The last time that it was redriven.
+    pub redrive: Option<Redrive>,
     /// The machine's ARN.
     pub state_machine_id: String,
     /// The machine's name.
     pub state_machine_name: String,
+}
+
+/// An execution that had failed was set going again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redrive {
+    /// How often so far, from 1.
+    pub count: u32,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The item of the iteration that a branch runs.
@@ -118,11 +127,14 @@ impl<'a> Context<'a> {
                 "StartTime": execution.started_at.to_string(),
                 "Name": execution.name,
                 "RoleArn": execution.role_arn,
-                "RedriveCount": execution.redrive_count,
+                "RedriveCount": execution.redrive.map_or(0, |redrive| redrive.count),
             },
             "StateMachine": { "Id": execution.state_machine_id, "Name": execution.state_machine_name },
             "State": state,
         });
+        if let Some(redrive) = execution.redrive {
+            context["Execution"]["RedriveTime"] = redrive.at.to_string().into();
+        }
         if let Some(token) = &self.task_token {
             context["Task"] = json!({ "Token": token });
         }

@@ -132,7 +132,7 @@ mod tests {
             role_arn: String::new(),
             started_at: start,
             input: input.clone(),
-            redrive_count: 0,
+            redrive: None,
             state_machine_id: String::new(),
             state_machine_name: String::new(),
         };

@@ -26,6 +26,7 @@ mod machines;
 mod migrations;
 mod partitions;
 mod promptly;
+mod redrive;
 mod rows;
 mod settings;
 mod tags;
@@ -43,6 +44,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ids::ExecutionId;
 use crate::ports::clock::Clock;
+use crate::ports::store::changes::Announced;
+use crate::ports::store::redrive::{LastRows, Redrive, Redriven};
 use crate::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
     StoredBranch, Verdict,
@@ -216,6 +219,23 @@ impl Store for PostgresStore {
         ask!(self, connection => executions::close(connection, execution, decide))
     }
 
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error> {
+        ask!(self, connection => redrive::last_rows(connection, keys))
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error> {
+        ask!(self, connection => redrive::redrive(connection, redrive))
+    }
+
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        ask!(self, connection => redrive::redriven_as(connection, execution, token, now))
+    }
+
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
         ask!(self, connection => due::claim(connection, claim))
     }
@@ -233,8 +253,8 @@ impl Store for PostgresStore {
         ask!(self, connection => unannounced::claim(connection, now, again_after_ms, limit))
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
-        ask!(self, connection => unannounced::forget(connection, executions))
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
+        ask!(self, connection => unannounced::forget(connection, changes))
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {

@@ -16,6 +16,7 @@ mod failure;
 mod fork;
 mod history;
 mod machines;
+mod redrive;
 mod rows;
 mod settings;
 mod tags;
@@ -37,6 +38,8 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use crate::ids::ExecutionId;
 use crate::ports::clock::Clock;
+use crate::ports::store::changes::Announced;
+use crate::ports::store::redrive::{LastRows, Redrive, Redriven};
 use crate::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
     StoredBranch, Verdict,
@@ -283,6 +286,23 @@ impl Store for SqliteStore {
         self.write(move |connection, now| executions::close(connection, execution, decide, now).boxed()).await
     }
 
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error> {
+        redrive::last_rows(self.reader().await.statement(), keys).await
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error> {
+        self.write(|connection, now| redrive::redrive(connection, redrive, now).boxed()).await
+    }
+
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        redrive::redriven_as(self.reader().await.statement(), execution, token, now).await
+    }
+
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
         self.write(move |connection, _| due::claim(connection, claim).boxed()).await
     }
@@ -301,9 +321,9 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
-        let executions = executions.to_vec();
-        self.write(|connection, _| async move { unannounced::forget(connection, &executions).await }.boxed())
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
+        let changes = changes.to_vec();
+        self.write(|connection, _| async move { unannounced::forget(connection, &changes).await }.boxed())
             .await
     }
 

@@ -18,7 +18,8 @@ use crate::ports::store::ExecutionStatus;
 use crate::services::Core;
 use crate::services::door::Startable;
 use crate::services::executions::{StartError, StartRequest, SyncEnd, SyncOutcome};
-use crate::services::status_events;
+use crate::services::redrivable;
+use crate::services::redrive::RedriveError;
 
 /// Express executions are billed by so many milliseconds, and at least once.
 const BILLED_MILLISECONDS: i64 = 100;
@@ -104,6 +105,19 @@ pub async fn stop(core: &Core, parameters: &Parameters) -> Result<Value, ApiErro
     Ok(json!({"stopDate": stopped_at.seconds()}))
 }
 
+/// RedriveExecution.
+pub async fn redrive(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
+    let arn = parameters.required("executionArn");
+    let execution = lookup::execution(core, arn).await?;
+    let redriven = core.redrive_execution(execution.id, parameters.text("clientToken")).await;
+    let redriven_at = redriven.map_err(|error| match error {
+        RedriveError::NotRedrivable(why) => ApiError::new("ExecutionNotRedrivable", why),
+        RedriveError::Gone => ApiError::no_execution(arn),
+        RedriveError::NotAdmitted(error) => not_started(error, arn),
+    })?;
+    Ok(json!({"redriveDate": redriven_at.seconds()}))
+}
+
 /// DescribeExecution.
 pub async fn describe(core: &Core, parameters: &Parameters) -> Result<Value, ApiError> {
     let arn = parameters.required("executionArn");
@@ -111,7 +125,7 @@ pub async fn describe(core: &Core, parameters: &Parameters) -> Result<Value, Api
     let ends = core.catalog.ends(execution.id).await?.ok_or_else(|| ApiError::no_execution(arn))?;
     let mut answer = Shown { answer: item(core, &execution), data: includes_data(parameters) };
     answer.ends(execution.status, &ends)?;
-    answer.redrive(execution.status);
+    answer.redrive(core.not_redrivable(&execution).await?);
     Ok(Value::Object(answer.answer))
 }
 
@@ -171,7 +185,10 @@ fn item(core: &Core, execution: &Execution) -> Map<String, Value> {
     if let Some(stopped_at) = execution.stopped_at {
         item.insert("stopDate".into(), stopped_at.seconds().into());
     }
-    item.insert("redriveCount".into(), 0.into());
+    item.insert("redriveCount".into(), execution.redrive.map_or(0, |redrive| redrive.count).into());
+    if let Some(redrive) = execution.redrive {
+        item.insert("redriveDate".into(), redrive.at.seconds().into());
+    }
     item
 }
 
@@ -245,9 +262,9 @@ impl Shown {
         Ok(())
     }
 
-    fn redrive(&mut self, status: ExecutionStatus) {
-        let (redrivable, reason) = status_events::redrive(status);
-        self.put("redriveStatus", redrivable);
+    /// Whether it may be redriven, or why not.
+    fn redrive(&mut self, reason: Option<String>) {
+        self.put("redriveStatus", redrivable::word(reason.as_deref()));
         if let Some(reason) = reason {
             self.put("redriveStatusReason", reason);
         }
@@ -303,7 +320,7 @@ mod tests {
         let ends = Ends { first: body(started), last: last.map(body) };
         let mut shown = Shown { answer: Map::new(), data };
         shown.ends(status, &ends).unwrap();
-        shown.redrive(status);
+        shown.redrive(redrivable::by_status(status));
         assert_eq!(Value::Object(shown.answer), expected);
     }
 

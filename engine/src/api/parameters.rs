@@ -11,7 +11,7 @@ mod event_bridge;
 mod members;
 
 pub use event_bridge::BusAction;
-pub use members::{Action, NOT_YET};
+pub use members::Action;
 
 /// What a request asks for, by the service that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

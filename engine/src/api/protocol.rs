@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::errors::ApiError;
 use super::hand_over::{Reply, TaskBody};
-use super::parameters::{Action, BusAction, NOT_YET, Target};
+use super::parameters::{Action, BusAction, Target};
 
 /// Longest request, in bytes: a definition of 1 MiB whose every character is escaped (`\u0041`, 6 MiB),
 /// and what goes with it.
@@ -64,13 +64,7 @@ fn no_operation(target: &str) -> ApiError {
 
 /// The action of this name, which was asked for by `target`.
 pub fn named(name: &str, target: &str) -> Result<Action, ApiError> {
-    Action::named(name).ok_or_else(|| {
-        if NOT_YET.contains(&name) {
-            ApiError::unknown_operation(format!("Warren does not offer {name} yet"))
-        } else {
-            no_operation(target)
-        }
-    })
+    Action::named(name).ok_or_else(|| no_operation(target))
 }
 
 /// The object that a body holds; an empty body holds an empty one.
@@ -128,7 +122,6 @@ mod tests {
         check(Some("AWSStepFunctions.StartExecution"), Ok(Target::States(Action::StartExecution)));
         check(Some("AWSEvents.PutEvents"), Ok(Target::Bus(BusAction::PutEvents)));
         check(Some("AWSEvents.Fly"), Err("There is no operation 'AWSEvents.Fly'"));
-        check(Some("AWSStepFunctions.RedriveExecution"), Err("Warren does not offer RedriveExecution yet"));
         check(Some("AWSStepFunctions.Fly"), Err("There is no operation 'AWSStepFunctions.Fly'"));
         check(Some("DynamoDB.StartExecution"), Err("There is no operation 'DynamoDB.StartExecution'"));
         check(None, Err("The header X-Amz-Target is missing: AWSStepFunctions.<Action>"));

@@ -178,7 +178,7 @@ fn facts(core: &Core, role_arn: Option<&str>, input: Value) -> ExecutionFacts {
         role_arn: role_arn.unwrap_or_default().to_owned(),
         started_at: core.clock.now(),
         input,
-        redrive_count: 0,
+        redrive: None,
         state_machine_id: home.state_machine(&machine),
         state_machine_name: machine,
     }

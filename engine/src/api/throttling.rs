@@ -26,7 +26,7 @@ pub fn buckets(as_aws: bool, given: &[(String, Bucket)]) -> Result<Vec<(&'static
 /// The quota of an account in us-east-1, as documented.
 fn of_aws(action: Action) -> Bucket {
     let (burst, per_second) = match action {
-        Action::StartExecution => (1_300, 300),
+        Action::StartExecution | Action::RedriveExecution => (1_300, 300),
         Action::StartSyncExecution => (6_000, 6_000),
         Action::StopExecution => (1_000, 200),
         Action::GetActivityTask

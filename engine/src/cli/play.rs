@@ -40,7 +40,7 @@ pub(super) fn facts(
         role_arn: format!("arn:aws:iam::{}:role/warren", home.account),
         started_at: start,
         input,
-        redrive_count: 0,
+        redrive: None,
         state_machine_id: home.state_machine(machine),
         state_machine_name: machine.to_owned(),
     }

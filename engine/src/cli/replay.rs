@@ -97,7 +97,9 @@ fn describe(number: usize, step: &Step, out: &Output) -> String {
         What::Fault { .. } => Tone::Warning,
         What::Crashed => Tone::Bad,
         What::Committed(transition) if !transition.stands() => Tone::Warning,
-        What::Committed(_) | What::Closed { .. } | What::Started { .. } => Tone::Strong,
+        What::Committed(_) | What::Closed { .. } | What::Redriven { .. } | What::Started { .. } => {
+            Tone::Strong
+        }
         What::Delivered { .. }
         | What::Settled { .. }
         | What::Published { .. }
@@ -127,6 +129,7 @@ fn sentence(what: &What) -> String {
             format!("due       {execution}/{branch}/{seq} {phase}")
         }
         What::Closed { execution, status } => format!("close     {execution}: {status}"),
+        What::Redriven { execution, count } => format!("redrive   {execution}: {count}"),
         What::Fault { what } => format!("fault     {what}"),
         What::Crashed => "crash".to_owned(),
         What::Began => "begin".to_owned(),

@@ -20,6 +20,9 @@ pub enum Operation {
     Joined,
     FailFork,
     Close,
+    LastRows,
+    Redrive,
+    RedrivenAs,
     ClaimDue,
     FirstBodies,
     ClaimUnannounced,
@@ -32,7 +35,7 @@ pub enum Operation {
 
 impl Operation {
     /// All, in the order of their handles.
-    const ALL: [Operation; 15] = [
+    const ALL: [Operation; 18] = [
         Operation::Start,
         Operation::Commit,
         Operation::Branches,
@@ -40,6 +43,9 @@ impl Operation {
         Operation::Joined,
         Operation::FailFork,
         Operation::Close,
+        Operation::LastRows,
+        Operation::Redrive,
+        Operation::RedrivenAs,
         Operation::ClaimDue,
         Operation::FirstBodies,
         Operation::ClaimUnannounced,
@@ -59,6 +65,9 @@ impl Operation {
             Operation::Joined => "joined",
             Operation::FailFork => "fail_fork",
             Operation::Close => "close",
+            Operation::LastRows => "last_rows",
+            Operation::Redrive => "redrive",
+            Operation::RedrivenAs => "redriven_as",
             Operation::ClaimDue => "claim_due",
             Operation::FirstBodies => "first_bodies",
             Operation::ClaimUnannounced => "claim_unannounced",

@@ -1,6 +1,7 @@
 //! The store's other half: what the API lists and describes.
 
 use asl::branch::{BranchPath, EventRef};
+use asl::data::context::Redrive;
 use asl::data::timestamp::Timestamp;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -81,6 +82,10 @@ pub struct Execution {
     pub stopped_at: Option<Timestamp>,
     /// Its error name, once closed with one.
     pub error: Option<String>,
+    /// The last time that it was redriven.
+    pub redrive: Option<Redrive>,
+    /// Its place in lists: its id, or one drawn when it was redriven.
+    pub place: ExecutionId,
 }
 
 /// The first and the last history row of an execution's root: its input; its output, error and cause.
@@ -213,7 +218,7 @@ pub trait Catalog: Versions + Tags {
     async fn ends(&self, id: ExecutionId) -> Result<Option<Ends>, Error>;
     /// Executions with their input and how they ended, in the order asked; `None` where there is no such one.
     async fn executions_with_ends(&self, ids: &[ExecutionId]) -> Result<Vec<Option<WithEnds>>, Error>;
-    /// Executions, newest first. Stable while new ones start.
+    /// Executions, those that were started or redriven last first. Stable while new ones start.
     async fn executions(
         &self,
         filter: &ExecutionFilter,

@@ -14,8 +14,12 @@ use bytes::Bytes;
 
 use super::catalog::versions::Qualifier;
 use crate::ids::{ExecutionId, MachineId, RevisionId, Stamp};
+use changes::Announced;
+use redrive::{LastRows, Redrive, Redriven};
 
+pub mod changes;
 mod checks;
+pub mod redrive;
 
 /// How long after a commit that no delivery stands behind the scheduler looks after its row (10 s).
 pub const OUTBOX_MILLISECONDS: i64 = 10_000;
@@ -425,6 +429,23 @@ pub trait Store: Send + Sync {
     /// closes it. Answers whether this call closed it.
     async fn close(&self, execution: ExecutionId, decide: OnClose) -> Result<bool, Error>;
 
+    /// The last history rows of each of these branches, in the order asked; none where there is no such branch.
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error>;
+
+    /// Makes a closed execution run again, with these branches, if it was redriven as often as told. Atomic. What
+    /// it has recorded stays; its branches count as having recorded nothing yet, and the root as all of it.
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error>;
+
+    /// When a redrive of this execution was made under this token, if that is still remembered at `now`: of its
+    /// last [`TOKENS_MAX`](redrive::TOKENS_MAX) redrives, within
+    /// [`TOKEN_MILLISECONDS`](redrive::TOKEN_MILLISECONDS).
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error>;
+
     /// Claims branch rows with `due` not after `claim.now`, the earliest first: each is set `due` = `now` +
     /// `again_after_ms`, so that another scheduler leaves it alone for so long. Answers those whose message
     /// should be in flight and is not: timers, and runnable rows that moved before `moved_before`, whose
@@ -445,8 +466,9 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<ExecutionId>, Error>;
 
-    /// These are announced, and need not be kept in mind. One that was never unannounced is no error.
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error>;
+    /// These are announced, and need not be kept in mind, unless they have changed since. One that was never
+    /// unannounced is no error.
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error>;
 
     /// Running executions whose deadline is not after `now`, at most `limit`.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error>;

@@ -10,7 +10,7 @@ use asl::branch::{
     Branch, BranchEnd, BranchPath, BranchResult, Effect, Event, Fork, Outcome, Run, StaleEvent, TaskRequest,
     Tick, Transition as Moved, Waiting,
 };
-use asl::data::context::ExecutionFacts;
+use asl::data::context::{ExecutionFacts, Redrive};
 use asl::data::timestamp::Timestamp;
 use asl::definition::WorkflowType;
 use asl::history::HistoryEvent;
@@ -34,7 +34,7 @@ use crate::services::transitions::InState;
 use crate::services::{Announces, Core, Unavailable, activity_name, computing};
 
 /// A near timer's row is due this much later than the timer itself, so that no poller races it.
-const NEAR_GRACE_MILLISECONDS: i64 = 2_000;
+pub(super) const NEAR_GRACE_MILLISECONDS: i64 = 2_000;
 
 /// Who answers for the publications that follow a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub struct After {
     pub dropped_task: Option<u32>,
     /// How the execution closed, if it is over.
     pub finished: Option<Closing>,
+    /// The last redrive of the execution.
+    pub redrive: Option<Redrive>,
     /// The state that it moved in, where somebody is told of transitions.
     pub state: Option<InState>,
     /// What was recorded, for an execution whose history is full, and for metrics.
@@ -147,20 +149,20 @@ impl Core {
     /// Gathers what the next transition of a branch needs.
     pub async fn prepare(&self, subject: Subject, backing: Backing) -> Result<Prepared, Unavailable> {
         let tick = self.tick(&subject, self.clock.now()).await?;
-        let facts = self.facts(&subject.header, &subject.compiled);
+        let facts = self.facts(&subject.header, &subject.compiled, subject.value.redrive);
         let (limits, announces) = (self.limits.clone(), self.announces);
         Ok(Prepared { subject, facts, limits, tick, backing, announces })
     }
 
     /// What the context object says of an execution.
-    pub fn facts(&self, header: &Header, compiled: &Compiled) -> ExecutionFacts {
+    pub fn facts(&self, header: &Header, compiled: &Compiled, redrive: Option<Redrive>) -> ExecutionFacts {
         ExecutionFacts {
             id: self.home.execution(&header.machine_name, &header.name),
             name: header.name.clone(),
             role_arn: compiled.role_arn.clone(),
             started_at: header.started_at,
             input: header.input.clone().unwrap_or_default(),
-            redrive_count: 0,
+            redrive,
             state_machine_id: self.home.state_machine(&header.machine_name),
             state_machine_name: header.machine_name.clone(),
         }
@@ -231,7 +233,7 @@ impl Core {
         let closing = after.finished.clone()?;
         self.execution_is_over(after.header.id);
         let last = after.events.last().filter(|_| self.announces.status_changes)?.kind.clone();
-        Some(Ended { header: after.header.clone(), closing, last })
+        Some(Ended { header: after.header.clone(), redrive: after.redrive, closing, last })
     }
 
     /// Forgets an execution and tells who waits for its end.
@@ -243,7 +245,7 @@ impl Core {
         let _ = self.closed.send(id);
     }
 
-    fn set_near_timer(&self, key: &BranchKey, fence: Fence, at: Timestamp) {
+    pub(super) fn set_near_timer(&self, key: &BranchKey, fence: Fence, at: Timestamp) {
         if at.milliseconds() - self.clock.now().milliseconds() <= NEAR_MILLISECONDS {
             // Without a scheduler the row's `due` brings the timer, a little later.
             let _ = self.near_timers.send(NearTimer { at, nudge: Nudge::new(key, fence, self.clock.now()) });
@@ -339,6 +341,7 @@ fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>,
         asked.add(effect);
     }
     let over = value.waiting == Waiting::Over;
+    let redrive = value.redrive;
     let key = BranchKey { execution: header.id, branch: path.clone() };
     let events = u16::try_from(moved.history.len()).unwrap_or(u16::MAX);
     let value = (!over).then_some(value);
@@ -373,6 +376,7 @@ fn step(subject: Subject, moved: Moved, times: Times, dropped_task: Option<u32>,
             timer: row.wake,
             dropped_task,
             finished,
+            redrive,
             state: None,
             events: body.events,
             before,

@@ -26,7 +26,7 @@ use crate::services::programs::Compiled;
 use crate::services::{Core, Unavailable, observed};
 
 /// A year, after which a Standard execution times out (AWS quota).
-const STANDARD_SECONDS_MAX: u32 = 31_536_000;
+pub(super) const STANDARD_SECONDS_MAX: u32 = 31_536_000;
 
 /// What a start needs.
 #[derive(Debug, Clone)]
@@ -146,7 +146,8 @@ impl Core {
         }
     }
 
-    async fn start_standard(&self, request: &StartRequest) -> Result<StartedExecution, StartError> {
+    /// Nobody is let in where as many executions are open as may be.
+    pub(super) async fn admit_open(&self) -> Result<(), StartError> {
         let open = self.count_open_executions().await?;
         if open >= self.admission.open_executions_max {
             return Err(StartError::Full(format!(
@@ -154,6 +155,11 @@ impl Core {
                  (limits.open_executions_max)"
             )));
         }
+        Ok(())
+    }
+
+    async fn start_standard(&self, request: &StartRequest) -> Result<StartedExecution, StartError> {
+        self.admit_open().await?;
         let machine = &request.machine;
         let compiled = self.programs.get(self.catalog.as_ref(), machine.revision.id).await?;
         let (header, branch, event) = self.begin(request, &compiled);
@@ -241,7 +247,7 @@ impl Core {
             started_at,
             input: compiled.reads_execution_input.then(|| request.input.clone()),
         };
-        let facts = self.facts(&header, compiled);
+        let facts = self.facts(&header, compiled, None);
         let path = BranchPath::root();
         let run = Run {
             program: &compiled.program,

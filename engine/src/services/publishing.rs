@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures::future::join;
 
-use crate::ids::ExecutionId;
 use crate::ports::broker::{Publication, Published};
 use crate::services::status_events::Ended;
 use crate::services::{Core, Unavailable};
@@ -47,8 +46,8 @@ impl Core {
         let ends = async { self.publish(self.end_events(&ended).await?).await };
         let (published, announced) = join(self.publish(publications), ends).await;
         published.and(announced)?;
-        let marked: Vec<ExecutionId> =
-            ended.iter().filter(|ended| ended.closing.unannounced).map(|ended| ended.header.id).collect();
+        let marked = ended.iter().filter(|ended| ended.closing.unannounced);
+        let marked: Vec<_> = marked.map(Ended::announced).collect();
         // A mark that stays is announced again, as the same event.
         if !marked.is_empty()
             && let Err(error) = self.store.announced(&marked).await

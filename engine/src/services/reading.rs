@@ -242,7 +242,14 @@ impl Core {
     ) -> Result<Work, Unavailable> {
         if row.fence != nudge.fence() {
             let lost = redelivered && row.fence.seq == nudge.seq + 1;
-            return Ok(Work::publish(if lost { self.republish_family(&row).await? } else { Vec::new() }));
+            return Ok(Work::publish(match lost {
+                true => self.republish_family(&row).await?,
+                // It may have ended the execution, which was redriven since.
+                false if redelivered && row.fence.seq > nudge.seq + 1 => {
+                    self.announce_if_ended_by(&row.key, nudge.seq + 1).await?
+                }
+                false => Vec::new(),
+            }));
         }
         let now = self.clock.now();
         match row.state.phase {

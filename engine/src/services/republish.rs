@@ -26,6 +26,8 @@ impl Core {
     ) -> Result<Vec<Publication>, Unavailable> {
         match self.branch(key).await? {
             Some(row) if row.fence.seq == sent.seq + 1 => self.republish_family(&row).await,
+            // It may have ended the execution, which was redriven since.
+            Some(row) if row.fence.seq > sent.seq + 1 => self.announce_if_ended_by(key, sent.seq + 1).await,
             Some(_) => Ok(Vec::new()),
             None => self.announce_if_ended_by(key, sent.seq + 1).await,
         }
@@ -39,7 +41,7 @@ impl Core {
         key: &BranchKey,
         task: u32,
     ) -> Result<Vec<Publication>, Unavailable> {
-        let Some(row) = self.branch(key).await? else { return self.announce_if_ended(key).await };
+        let Some(row) = self.branch(key).await? else { return self.announce_if_ended_after(key, task).await };
         if row.state.task == Some(task) || row.fence.seq == 0 {
             return Ok(Vec::new());
         }
@@ -47,7 +49,7 @@ impl Core {
         let before = decode::<Body>(&before).ok().and_then(|body| body.value).map(|value| value.waiting);
         match before {
             Some(Waiting::Task(attempt)) if attempt.task == task => self.republish_family(&row).await,
-            Some(_) | None => Ok(Vec::new()),
+            Some(_) | None => self.announce_if_ended_after(key, task).await,
         }
     }
 

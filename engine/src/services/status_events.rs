@@ -5,6 +5,7 @@
 //!   start ────────▶ RUNNING, confirmed ─▶ first transition           a root that has moved was announced
 //!   commit ───────▶ end, with what else follows ─▶ acknowledge       the delivery comes back until it is
 //!   close, token ─▶ marked in the store ─▶ end ─▶ mark taken away    the scheduler finds marks that stay
+//!   redrive ──────▶ marked in the store ─▶ RUNNING ─▶ mark taken away                  as well
 //! ```
 //!
 //! So each change is announced at least once, whoever dies on the way; a second announcement has the same ids as
@@ -12,7 +13,9 @@
 
 use std::sync::Arc;
 
+use asl::branch::{Branch, Waiting};
 use asl::data::Failure;
+use asl::data::context::Redrive;
 use asl::data::timestamp::Timestamp;
 use asl::history::{EventKind, HistoryEvent};
 use bytes::Bytes;
@@ -23,18 +26,16 @@ use uuid::Uuid;
 
 use crate::arn::Home;
 use crate::ids::ExecutionId;
-use crate::messages::{Header, decode};
+use crate::messages::{Header, Standing, decode};
 use crate::ports::broker::{Address, Exchange, Health, Publication};
 use crate::ports::catalog::versions::Qualifier;
 use crate::ports::catalog::{Execution, WithEnds};
+use crate::ports::store::changes::{Announced, change_number};
 use crate::ports::store::{BranchKey, Closing, ExecutionStatus, Phase, StoredBranch};
-use crate::services::{Core, Unavailable};
+use crate::services::{Core, Unavailable, redrivable};
 
 /// Input and output that one event holds together, in bytes as they are escaped (AWS quota, 248 KiB).
 const PAYLOAD_BYTES_MAX: usize = 253_952;
-/// The numbers of the two changes of an execution that was never redriven.
-const BEGUN: u32 = 1;
-const ENDED: u32 = 2;
 /// Executions that are read at a time; each may have half a mebibyte of payload.
 const AT_ONCE: usize = 50;
 const CLAIM_MAX: u32 = AT_ONCE as u32;
@@ -46,6 +47,8 @@ const CLAIM_MILLISECONDS: i64 = 30_000;
 pub struct Ended {
     /// Of the execution.
     pub header: Arc<Header>,
+    /// Its last redrive.
+    pub redrive: Option<Redrive>,
     /// How it closed.
     pub closing: Closing,
     /// Its last history event.
@@ -61,6 +64,7 @@ struct Change<'a> {
     qualifier: Option<&'a Qualifier>,
     started_at: Timestamp,
     stopped_at: Option<Timestamp>,
+    redrive: Option<Redrive>,
     status: ExecutionStatus,
     input: &'a str,
     output: Option<&'a str>,
@@ -73,6 +77,8 @@ struct Announcements {
     /// Of those whose begin may not have been.
     begins: Vec<Publication>,
     ends: Vec<Publication>,
+    /// What is announced with these.
+    changes: Vec<Announced>,
 }
 
 /// Of a body, what is recorded: its value is not read.
@@ -96,19 +102,6 @@ fn input_of(first: &Bytes) -> Option<String> {
     })
 }
 
-/// Whether an execution in this status may be redriven, and why not, in the words of AWS.
-pub fn redrive(status: ExecutionStatus) -> (&'static str, Option<String>) {
-    match status {
-        ExecutionStatus::Running | ExecutionStatus::Succeeded => {
-            let reason = format!("Execution is {} and cannot be redriven", status.as_str());
-            ("NOT_REDRIVABLE", Some(reason))
-        }
-        ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => {
-            ("REDRIVABLE", None)
-        }
-    }
-}
-
 impl<'a> Change<'a> {
     fn begun(header: &'a Header, input: &'a str) -> Self {
         Change {
@@ -118,6 +111,7 @@ impl<'a> Change<'a> {
             name: &header.name,
             started_at: header.started_at,
             stopped_at: None,
+            redrive: None,
             status: ExecutionStatus::Running,
             input,
             output: None,
@@ -126,8 +120,8 @@ impl<'a> Change<'a> {
     }
 
     fn ended(ended: &'a Ended, input: &'a str) -> Self {
-        let Ended { header, closing, last } = ended;
-        let change = Change::begun(header, input);
+        let Ended { header, redrive, closing, last } = ended;
+        let change = Change { redrive: *redrive, ..Change::begun(header, input) };
         Change { stopped_at: Some(closing.at), status: closing.status, ..change }.with_end(last)
     }
 
@@ -140,6 +134,7 @@ impl<'a> Change<'a> {
             name: &execution.name,
             started_at: execution.started_at,
             stopped_at: execution.stopped_at,
+            redrive: execution.redrive,
             status: execution.status,
             input,
             output: None,
@@ -169,7 +164,7 @@ impl<'a> Change<'a> {
     }
 
     fn number(&self) -> u32 {
-        if self.status == ExecutionStatus::Running { BEGUN } else { ENDED }
+        change_number(self.redrive.map_or(0, |redrive| redrive.count), self.status)
     }
 
     fn publication(&self, home: &Home) -> Publication {
@@ -181,7 +176,8 @@ impl<'a> Change<'a> {
 
     fn body(&self, home: &Home, id: &str) -> Value {
         let arn = home.execution(self.machine_name, self.name);
-        let at = self.stopped_at.unwrap_or(self.started_at);
+        let begun_at = self.redrive.map_or(self.started_at, |redrive| redrive.at);
+        let at = self.stopped_at.unwrap_or(begun_at);
         json!({
             "version": "0",
             "id": uuid_of(id),
@@ -200,7 +196,7 @@ impl<'a> Change<'a> {
         let has_output = output_bytes <= PAYLOAD_BYTES_MAX;
         let has_input =
             escaped_bytes(self.input) + if has_output { output_bytes } else { 0 } <= PAYLOAD_BYTES_MAX;
-        let (redrive_status, reason) = redrive(self.status);
+        let reason = redrivable::by_status(self.status);
         json!({
             "executionArn": arn,
             "stateMachineArn": home.state_machine(self.machine_name),
@@ -210,9 +206,9 @@ impl<'a> Change<'a> {
             "status": self.status.as_str(),
             "startDate": self.started_at.milliseconds(),
             "stopDate": self.stopped_at.map(Timestamp::milliseconds),
-            "redriveCount": 0,
-            "redriveDate": null,
-            "redriveStatus": redrive_status,
+            "redriveCount": self.redrive.map_or(0, |redrive| redrive.count),
+            "redriveDate": self.redrive.map(|redrive| redrive.at.milliseconds()),
+            "redriveStatus": redrivable::word(reason.as_deref()),
             "redriveStatusReason": reason,
             "input": has_input.then_some(self.input),
             "inputDetails": { "included": has_input },
@@ -221,6 +217,17 @@ impl<'a> Change<'a> {
             "error": self.failure.and_then(|failure| failure.error.as_deref()),
             "cause": self.failure.and_then(|failure| failure.cause.as_deref()),
         })
+    }
+}
+
+fn announced(execution: ExecutionId, redrive: Option<Redrive>, status: ExecutionStatus) -> Announced {
+    Announced { execution, number: change_number(redrive.map_or(0, |redrive| redrive.count), status) }
+}
+
+impl Ended {
+    /// Its announcement.
+    pub(super) fn announced(&self) -> Announced {
+        announced(self.header.id, self.redrive, self.closing.status)
     }
 }
 
@@ -283,15 +290,19 @@ impl Core {
         let event = |(ended, first): (&Ended, Option<Bytes>)| {
             let Some(input) = first.as_ref().and_then(input_of) else {
                 tracing::error!(execution = %ended.header.id, "an input cannot be read; the end is not announced");
-                return None;
+                return Vec::new();
             };
-            Some(Change::ended(ended, &input).publication(&self.home))
+            let end = Change::ended(ended, &input);
+            // One mark tells of a redrive and of the end after it: whoever takes it away answers for both.
+            let begin = (ended.closing.unannounced && ended.redrive.is_some()).then(|| end.begin());
+            begin.iter().chain([&end]).map(|change| change.publication(&self.home)).collect()
         };
-        Ok(ended.iter().zip(bodies).filter_map(event).collect())
+        Ok(ended.iter().zip(bodies).flat_map(event).collect())
     }
 
-    /// After a redelivered message whose branch is gone: if its commit, under this `seq`, ended the execution,
-    /// then the announcement may have been lost. If the branch was taken away, there is nothing to announce.
+    /// After a redelivered message whose commit, under this `seq`, is not the last of its branch: if it ended the
+    /// execution, then the announcement may have been lost. If the branch was taken away, there is nothing to
+    /// announce.
     pub(super) async fn announce_if_ended_by(
         &self,
         key: &BranchKey,
@@ -302,29 +313,53 @@ impl Core {
             return Ok(Vec::new());
         }
         let Some(body) = self.store.body(key, seq).await? else { return Ok(Vec::new()) };
-        match Recorded::read(&body).last().map(|event| &event.kind) {
-            Some(EventKind::ExecutionSucceeded { .. } | EventKind::ExecutionFailed(_)) => {
-                Ok(self.recorded(&[key.execution]).await?.ends)
-            }
-            Some(_) | None => Ok(Vec::new()),
-        }
+        self.end_in(key, seq, &body).await
     }
 
-    /// The same after the redelivered answer of a task, which does not say what it was committed under: if the
-    /// execution came to its end by itself.
-    pub(super) async fn announce_if_ended(&self, key: &BranchKey) -> Result<Vec<Publication>, Unavailable> {
+    /// The same after the redelivered answer of a task, which does not say what it was committed under: the first
+    /// transition after which the task was not out any more.
+    pub(super) async fn announce_if_ended_after(
+        &self,
+        key: &BranchKey,
+        task: u32,
+    ) -> Result<Vec<Publication>, Unavailable> {
         if !self.announces.status_changes || !key.branch.is_root() {
             return Ok(Vec::new());
         }
-        let execution = self.catalog.execution_by_id(key.execution).await?;
-        match execution.map(|execution| execution.status) {
-            Some(ExecutionStatus::Succeeded | ExecutionStatus::Failed) => {
-                Ok(self.recorded(&[key.execution]).await?.ends)
-            }
-            Some(ExecutionStatus::Running | ExecutionStatus::TimedOut | ExecutionStatus::Aborted) | None => {
-                Ok(Vec::new())
+        for seq in task.saturating_add(1).. {
+            let Some(body) = self.store.body(key, seq).await? else { break };
+            match decode::<Standing>(&body).ok().and_then(|standing| standing.value) {
+                Some(Branch { waiting: Waiting::Task(attempt), .. }) if attempt.task == task => {}
+                Some(_) => break,
+                None => return self.end_in(key, seq, &body).await,
             }
         }
+        Ok(Vec::new())
+    }
+
+    /// The announcement of the end that a root recorded under this `seq`, if it came to it by itself. Since then
+    /// the execution may have been redriven.
+    async fn end_in(&self, key: &BranchKey, seq: u32, body: &Bytes) -> Result<Vec<Publication>, Unavailable> {
+        let Some(HistoryEvent { at, kind: last, .. }) = Recorded::read(body).pop() else {
+            return Ok(Vec::new());
+        };
+        let status = match last {
+            EventKind::ExecutionSucceeded { .. } => ExecutionStatus::Succeeded,
+            EventKind::ExecutionFailed(_) => ExecutionStatus::Failed,
+            _ => return Ok(Vec::new()),
+        };
+        let before = self.store.body(key, seq.saturating_sub(1)).await?;
+        let before = before.and_then(|before| decode::<Standing>(&before).ok()?.value);
+        let first = self.store.first_bodies(&[key.execution]).await?.pop().flatten();
+        let execution = self.catalog.execution_by_id(key.execution).await?;
+        let (Some(before), Some(execution), Some(input)) =
+            (before, execution, first.as_ref().and_then(input_of))
+        else {
+            return Ok(Vec::new());
+        };
+        let change = Change::of(&execution, &input);
+        let ended = Change { status, stopped_at: Some(at), redrive: before.redrive, ..change };
+        Ok(vec![ended.with_end(&last).publication(&self.home)])
     }
 
     /// The announcements of these, as far as they are closed, from what is recorded of them.
@@ -332,15 +367,22 @@ impl Core {
         let mut announcements = Announcements::default();
         for found in self.catalog.executions_with_ends(ids).await?.into_iter().flatten() {
             let WithEnds { execution, ends, last_seq } = found;
-            let Some(last) = &ends.last else { continue };
+            announcements.changes.push(announced(execution.id, execution.redrive, execution.status));
+            let Some(last) = &ends.last else {
+                // A start is announced by whoever moves it; a redrive that nobody came to announce is marked.
+                let input = input_of(&ends.first).filter(|_| execution.redrive.is_some());
+                let begin = input.map(|input| Change::of(&execution, &input).begin().publication(&self.home));
+                announcements.begins.extend(begin);
+                continue;
+            };
             let last = Recorded::read(last).pop().map(|event| event.kind);
             let (Some(input), Some(last)) = (input_of(&ends.first), last) else {
                 tracing::error!(execution = %execution.id, "an end cannot be read, and is not announced");
                 continue;
             };
             let end = Change::of(&execution, &input).with_end(&last);
-            // It had not moved: it may have been closed before its starter came to announce it.
-            if last_seq <= 1 {
+            // It had not moved, or was redriven: it may have been closed before somebody came to announce that.
+            if last_seq <= 1 || execution.redrive.is_some() {
                 announcements.begins.push(end.begin().publication(&self.home));
             }
             announcements.ends.push(end.publication(&self.home));
@@ -359,11 +401,14 @@ impl Core {
         }
     }
 
-    async fn announce_marked(&self, closed: &[ExecutionId]) -> Result<(), Unavailable> {
-        let Announcements { begins, ends } = self.recorded(closed).await?;
-        self.publish(begins.into_iter().chain(ends).collect()).await?;
+    /// Announces what is marked. To be marked is enough: what is not to be told is only not marked any more.
+    pub(super) async fn announce_marked(&self, closed: &[ExecutionId]) -> Result<(), Unavailable> {
+        let Announcements { begins, ends, changes } = self.recorded(closed).await?;
+        if self.announces.status_changes {
+            self.publish(begins.into_iter().chain(ends).collect()).await?;
+        }
         crate::crash_point!("announced");
-        self.store.announced(closed).await?;
+        self.store.announced(&changes).await?;
         Ok(())
     }
 
@@ -404,7 +449,7 @@ mod tests {
     fn ended(status: ExecutionStatus, last: EventKind) -> Ended {
         let at = Timestamp::from_milliseconds(1_700_000_009_456);
         let closing = Closing { status, at, error: None, unannounced: false };
-        Ended { header: Arc::new(header()), closing, last }
+        Ended { header: Arc::new(header()), redrive: None, closing, last }
     }
 
     fn event(change: &Change<'_>) -> (String, Value) {

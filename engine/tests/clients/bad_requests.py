@@ -75,7 +75,6 @@ class Protocol(BesideAnExecution):
 
     def test_an_action_must_exist(self):
         self.check({}, "UnknownOperationException", "AWSStepFunctions.Fly", target=TARGET + "Fly")
-        self.check({}, "UnknownOperationException", "does not offer RedriveExecution yet", target=TARGET + "RedriveExecution")
         self.check({}, "UnknownOperationException", "X-Amz-Target is missing", target=None)
         for target in ("ListStateMachines", "DynamoDB_20120810.ListTables", "AWSStepFunctions", "", "." * 5000):
             self.check({}, "UnknownOperationException", "There is no operation", target=target)
@@ -222,8 +221,6 @@ class Values(BesideAnExecution):
             self.sfn.get_activity_task(activityArn=machine_arn("beside"))
 
     def test_what_is_not_offered_yet_is_said(self):
-        with self.refused("UnknownOperationException", "does not offer RedriveExecution yet"):
-            self.sfn.redrive_execution(executionArn=self.beside)
         config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
         each = {"Type": "Map", "ItemProcessor": {**PASS, "ProcessorConfig": config}, "End": True}
         with self.refused("InvalidDefinition", "yet"):

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use engine::ids::ExecutionId;
+use engine::ports::store::changes::Announced;
 use engine::ports::store::{
     BranchKey, Change, Closing, ExecutionStatus, Last, NewExecution, OnClose, Open, Verdict,
 };
@@ -31,6 +32,10 @@ macro_rules! promises_to {
     };
 }
 pub(crate) use promises_to;
+
+fn announced(ends: &[ExecutionId]) -> Vec<Announced> {
+    ends.iter().map(|execution| Announced { execution: *execution, number: 2 }).collect()
+}
 
 fn abort(open: &Open) -> Last {
     let seq = open.root.fence.seq + 1;
@@ -228,9 +233,9 @@ pub async fn an_unannounced_end_is_claimed_after_ten_seconds_and_until_it_is_ann
     assert_eq!(claim(due).await, ends);
     assert_eq!(claim(due.plus_milliseconds(29_999)).await, [], "somebody is at it");
     assert_eq!(claim(due.plus_milliseconds(30_000)).await, ends, "and has not come to it");
-    world.db.announced(&ends[..1]).await.unwrap();
+    world.db.announced(&announced(&ends[..1])).await.unwrap();
     assert_eq!(claim(due.plus_seconds(600)).await, ends[1..]);
-    world.db.announced(&ends).await.unwrap();
+    world.db.announced(&announced(&ends)).await.unwrap();
     world.db.announced(&[]).await.unwrap();
     assert_eq!(claim(due.plus_seconds(6_000)).await, []);
 }

@@ -54,7 +54,7 @@ impl Mixture {
         }
     }
 
-    /// Begins one execution of each machine, and stops what has no end of its own.
+    /// Begins one execution of each machine, and stops what has no end of its own, twice.
     pub async fn round(&mut self) {
         let n = self.rounds;
         self.rounds += 1;
@@ -62,7 +62,11 @@ impl Mixture {
         let input = json!({ "n": n, "items": (0..ITEMS).collect::<Vec<u64>>() });
         let stopped = async {
             let (arn, _) = self.api.start(&self.endless, &name, &input).await;
-            self.api.call("StopExecution", json!({ "executionArn": arn })).await.expect("it exists");
+            let stop = async || self.api.call("StopExecution", json!({ "executionArn": arn })).await;
+            stop().await.expect("it exists");
+            let redrive = json!({ "executionArn": arn, "clientToken": "once" });
+            self.api.call("RedriveExecution", redrive).await.expect("it was stopped");
+            stop().await.expect("it exists");
         };
         tokio::join!(
             self.api.start(&self.plain, &name, &input),

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asl::data::Failure;
+use engine::ids::ExecutionId;
 use engine::ports::catalog::{ExecutionFilter, Machine, StartedBy};
 use engine::ports::store::ExecutionStatus;
 use engine::services::executions::{StartError, StartRequest, SyncEnd};
+use engine::services::redrive::RedriveError;
 
 use super::check::{self, End};
 use super::workflow::{Kind, Workflow};
@@ -15,6 +17,9 @@ use super::{ended, request};
 
 /// A caller gives a call up after this long.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often an execution that did not succeed is redriven, at most.
+const REDRIVES_MAX: u64 = 2;
 
 /// One execution.
 pub struct Case {
@@ -51,19 +56,59 @@ impl Case {
             tokio::time::sleep(self.world.fate.milliseconds(8_000)).await;
             self.stop(&name).await;
         }
-        let end = ended(&self.world, &self.machine, &name).await;
+        let mut end = ended(&self.world, &self.machine, &name).await;
+        let mut redrives = 0;
+        let redrives_max = self.world.fate.draw(|lottery| lottery.below(REDRIVES_MAX + 1));
+        while end.status != ExecutionStatus::Succeeded && redrives < redrives_max {
+            redrives += 1;
+            self.redrive(&name, redrives).await;
+            if self.world.fate.draw(|lottery| lottery.one_in(3)) {
+                tokio::time::sleep(self.world.fate.milliseconds(4_000)).await;
+                self.stop(&name).await;
+            }
+            end = ended(&self.world, &self.machine, &name).await;
+        }
         let definition = &self.workflow.definition;
-        if !(stops && end.status == ExecutionStatus::Aborted) {
+        if !(end.status == ExecutionStatus::Aborted) {
             assert_eq!(
                 (end.status, &end.result),
                 (self.expected.status, &self.expected.result),
                 "{definition}"
             );
-            if self.workflow.exact {
+            if self.workflow.exact && redrives == 0 {
                 assert_eq!(end.events, self.expected.events, "{definition}");
             }
         }
         self.only_once(&name);
+    }
+
+    /// By two callers that mean the same redrive: it is made once.
+    async fn redrive(&self, name: &str, count: u64) {
+        let id = self.id(name);
+        let token = format!("redrive {count}");
+        let one = async || {
+            loop {
+                let redrives = self.world.engine();
+                let asked = redrives.redrive_execution(id, Some(&token));
+                match tokio::time::timeout(PATIENCE, asked).await {
+                    Ok(Ok(at)) => return at,
+                    Ok(Err(RedriveError::NotAdmitted(StartError::Unavailable(_)))) | Err(_) => {
+                        tokio::time::sleep(self.world.fate.milliseconds(500)).await;
+                    }
+                    Ok(Err(error)) => panic!("{error:?}"),
+                }
+            }
+        };
+        let (first, second) = tokio::join!(one(), one());
+        assert_eq!(first, second);
+        let found = self.world.database.ask(move |db| async move { db.execution_by_id(id).await });
+        assert_eq!(found.unwrap().unwrap().redrive.map(|redrive| u64::from(redrive.count)), Some(count));
+    }
+
+    fn id(&self, name: &str) -> ExecutionId {
+        let (machine, name) = (self.machine.name.clone(), name.to_owned());
+        let found = self.world.database.ask(|db| async move { db.execution(&machine, &name).await }).unwrap();
+        found.unwrap().id
     }
 
     /// Whether it is known to be started.
@@ -78,9 +123,7 @@ impl Case {
     }
 
     async fn stop(&self, name: &str) {
-        let (machine, name) = (self.machine.name.clone(), name.to_owned());
-        let found = self.world.database.ask(|db| async move { db.execution(&machine, &name).await }).unwrap();
-        let id = found.unwrap().id;
+        let id = self.id(name);
         loop {
             let failure = Failure { error: None, cause: None };
             let core = self.world.engine();

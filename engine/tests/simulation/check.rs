@@ -43,7 +43,10 @@ pub fn end(world: &World, execution: &Execution) -> End {
     }
     each_state_is_left_once(&recorded);
     let closings = recorded.iter().filter(|entry| closing(&entry.event.kind).is_some()).count();
-    assert_eq!(closings, 1, "{:?} has {closings} ends", execution.name);
+    let redrives: Vec<u32> = recorded.iter().filter_map(|entry| redriven(&entry.event.kind)).collect();
+    assert_eq!(closings, 1 + redrives.len(), "{:?} has {closings} ends", execution.name);
+    let count = execution.redrive.map_or(0, |redrive| redrive.count);
+    assert_eq!(redrives, (1..=count).collect::<Vec<_>>(), "each redrive is recorded once");
     let last = &recorded[recorded.len() - 1].event.kind;
     let (status, result) = closing(last).expect("the last event is the end");
     assert_eq!(status, execution.status, "{last:?}");
@@ -77,21 +80,39 @@ fn history(world: &World, id: ExecutionId) -> Vec<Recorded> {
     recorded
 }
 
-/// In one branch states are entered and left in turn.
+/// In one branch states are entered and left in turn. A redrive gives branches new names, but enters no state
+/// that was entered before.
 fn each_state_is_left_once(recorded: &[Recorded]) {
-    let mut inside: BTreeMap<&BranchPath, &str> = BTreeMap::new();
+    let mut inside: BTreeMap<Vec<u32>, &str> = BTreeMap::new();
     for entry in recorded {
+        let place = indexes(&entry.branch);
         match &entry.event.kind {
             EventKind::StateEntered { name, .. } => {
-                let before = inside.insert(&entry.branch, name);
+                let before = inside.insert(place, name);
                 assert_eq!(before, None, "{name} is entered from within, in {}", entry.branch);
             }
             EventKind::StateExited { name, .. } => {
-                let left = inside.remove(&entry.branch);
+                let left = inside.remove(&place);
                 assert_eq!(left, Some(name.as_str()), "left twice, or never entered, in {}", entry.branch);
+            }
+            // The children of this fork are others than those of the fork before.
+            EventKind::ParallelStateStarted | EventKind::MapStateStarted { .. } => {
+                inside.retain(|other, _| other.len() <= place.len() || !other.starts_with(&place));
             }
             _ => {}
         }
+    }
+}
+
+/// The place of a branch in the forks around it, whichever transition made those.
+fn indexes(path: &BranchPath) -> Vec<u32> {
+    path.as_str().split('.').skip(2).step_by(2).map(|index| index.parse().unwrap()).collect()
+}
+
+fn redriven(kind: &EventKind) -> Option<u32> {
+    match kind {
+        EventKind::ExecutionRedriven { redrive_count } => Some(*redrive_count),
+        _ => None,
     }
 }
 

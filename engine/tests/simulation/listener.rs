@@ -11,9 +11,6 @@ use serde_json::Value;
 
 use super::store::Database;
 
-/// The number of the change to RUNNING, and that of the end.
-const CHANGES: [u32; 2] = [1, 2];
-
 pub struct Listener {
     database: Database,
     notes: Mutex<Notes>,
@@ -62,8 +59,10 @@ impl Listener {
         let mut missed = Vec::new();
         for execution in self.executions() {
             let by_itself = [ExecutionStatus::Succeeded, ExecutionStatus::Failed].contains(&execution.status);
-            for number in CHANGES {
-                let excused = blacked_out && by_itself && number == 2;
+            // To RUNNING and to an end, and so again for each redrive.
+            let redrives = execution.redrive.map_or(0, |redrive| redrive.count);
+            for number in 1..=2 * (redrives + 1) {
+                let excused = blacked_out && number % 2 == 0 && (by_itself || number <= 2 * redrives);
                 if !excused && !self.notes().heard.contains_key(&(execution.id, number)) {
                     missed.push((format!("{} {:?}", execution.id, execution.status), number));
                 }
@@ -89,16 +88,22 @@ fn untrue(event: &Value, key: &str, number: u32, execution: Option<&Execution>) 
     let Some(execution) = execution else { return Some("there is no such execution".to_owned()) };
     let detail = &event["detail"];
     let status = detail["status"].as_str().unwrap();
-    let stands = match number {
-        1 => status == "RUNNING" && detail["stopDate"].is_null(),
-        2 => {
-            let stopped_at = execution.stopped_at.map(|at| at.milliseconds());
-            status == execution.status.as_str()
-                && status != "RUNNING"
-                && detail["stopDate"].as_i64() == stopped_at
-        }
-        _ => false,
-    };
+    let redrives = execution.redrive.map_or(0, |redrive| redrive.count);
+    let redriven = u64::from((number - 1) / 2);
+    let counts = detail["redriveCount"].as_u64() == Some(redriven)
+        && detail["redriveDate"].is_null() == (redriven == 0)
+        && number <= 2 * (redrives + 1);
+    let stands = counts
+        && match number {
+            begun if begun % 2 == 1 => status == "RUNNING" && detail["stopDate"].is_null(),
+            last if last == 2 * (redrives + 1) => {
+                let stopped_at = execution.stopped_at.map(|at| at.milliseconds());
+                status == execution.status.as_str()
+                    && status != "RUNNING"
+                    && detail["stopDate"].as_i64() == stopped_at
+            }
+            _ => ["FAILED", "ABORTED"].contains(&status) && !detail["stopDate"].is_null(),
+        };
     let named = detail["name"] == execution.name.as_str()
         && key == format!("{}.{status}", detail["stateMachineArn"].as_str().unwrap());
     (!stands || !named).then(|| format!("change {number}, {key}, is not that of {execution:?}"))

@@ -17,6 +17,8 @@ use engine::ports::catalog::{
     Updated, WithEnds,
 };
 use engine::ports::clock::Clock;
+use engine::ports::store::changes::Announced;
+use engine::ports::store::redrive::{LastRows, Redrive, Redriven};
 use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
     StoredBranch, Verdict,
@@ -213,6 +215,34 @@ impl Store for FaultyStore {
         self.ask(move |db| async move { db.close(execution, decide).await }).await
     }
 
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error> {
+        let keys = keys.to_vec();
+        self.ask(|db| async move { db.last_rows(&keys).await }).await
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error> {
+        let node = self.node.clone();
+        self.ask(move |db| async move {
+            let (execution, count) = (redrive.execution.to_string(), redrive.redriven_before + 1);
+            let redriven = db.redrive(redrive).await?;
+            if let Redriven::Done(_) = redriven {
+                node.note(|| What::Redriven { execution, count });
+            }
+            Ok(redriven)
+        })
+        .await
+    }
+
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        let token = token.to_owned();
+        self.ask(move |db| async move { db.redriven_as(execution, &token, now).await }).await
+    }
+
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
         let node = self.node.clone();
         self.ask(move |db| async move {
@@ -252,9 +282,9 @@ impl Store for FaultyStore {
         self.ask(move |db| async move { db.claim_unannounced(now, again_after_ms, limit).await }).await
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
-        let executions = executions.to_vec();
-        self.ask(move |db| async move { db.announced(&executions).await }).await
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
+        let changes = changes.to_vec();
+        self.ask(move |db| async move { db.announced(&changes).await }).await
     }
 
     async fn live_branches(&self, after: Option<&BranchKey>, limit: u32) -> Result<Vec<StoredBranch>, Error> {

@@ -14,6 +14,8 @@ use engine::ids::{ExecutionId, MachineId, RevisionId, Stamp};
 use engine::ports::catalog::tags::{Tag, TagOwner};
 use engine::ports::catalog::{Activity, Execution, Machine, Revision};
 use engine::ports::clock::Clock;
+use engine::ports::store::changes::{Announced, change_number};
+use engine::ports::store::redrive::{LastRows, Redrive, Redriven};
 use engine::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, ExecutionStatus, Fence, HistoryRow, Joined, Last, NewExecution,
     OUTBOX_MILLISECONDS, OnClose, OnFailed, Open, Phase, RowState, Started, Store, StoredBranch, Verdict,
@@ -25,6 +27,8 @@ mod catalog;
 mod commits;
 #[path = "memory_store/forks.rs"]
 mod forks;
+#[path = "memory_store/redrive.rs"]
+mod redrive;
 #[path = "memory_store/tags.rs"]
 mod tags;
 #[path = "memory_store/triggers.rs"]
@@ -62,8 +66,9 @@ struct Record {
     execution: Execution,
     input_hash: [u8; 32],
     deadline: Option<Timestamp>,
-    /// Closed unannounced: when somebody else announces it.
-    unannounced: Option<Timestamp>,
+    redrives: Vec<redrive::Made>,
+    /// The number of the last change that is not announced, and when somebody else announces it.
+    unannounced: Option<(u32, Timestamp)>,
     /// Recorded so far.
     events: u64,
     /// By path, whose order as text makes all below a branch a range.
@@ -162,6 +167,14 @@ impl Record {
         self.events += u64::from(events);
     }
 
+    /// Its last change is to be announced.
+    fn keep_in_mind(&mut self, now: Timestamp) {
+        let redrives = self.execution.redrive.map_or(0, |redrive| redrive.count);
+        let number = change_number(redrives, self.execution.status);
+        let due = self.unannounced.map_or(now.plus_milliseconds(OUTBOX_MILLISECONDS), |(_, due)| due);
+        self.unannounced = Some((number, due));
+    }
+
     fn runs(&self) -> bool {
         self.execution.status == ExecutionStatus::Running
     }
@@ -205,8 +218,10 @@ impl Record {
     }
 
     fn close(&mut self, closing: engine::ports::store::Closing, now: Timestamp) {
-        self.unannounced = closing.unannounced.then(|| now.plus_milliseconds(OUTBOX_MILLISECONDS));
         self.execution.status = closing.status;
+        if closing.unannounced {
+            self.keep_in_mind(now);
+        }
         self.execution.stopped_at = Some(closing.at);
         self.execution.error = closing.error;
         self.branches.clear();
@@ -239,11 +254,14 @@ impl State {
             started_at: new.started_at,
             stopped_at: None,
             error: None,
+            redrive: None,
+            place: new.id,
         };
         let mut record = Record {
             execution,
             input_hash: new.input_hash,
             deadline: new.deadline,
+            redrives: Vec::new(),
             unannounced: None,
             events: 0,
             branches: BTreeMap::from([(root(), row)]),
@@ -299,12 +317,13 @@ impl State {
     }
 
     fn claim_unannounced(&mut self, now: Timestamp, again_after_ms: i64, limit: u32) -> Vec<ExecutionId> {
-        let marked = self.executions.iter().filter_map(|(id, record)| Some((record.unannounced?, *id)));
+        let marked = self.executions.iter().filter_map(|(id, record)| Some((record.unannounced?.1, *id)));
         let mut late: Vec<_> = marked.filter(|(due, _)| *due <= now).collect();
         late.sort();
         late.truncate(limit as usize);
         for (_, id) in &late {
-            self.executions.get_mut(id).unwrap().unannounced = Some(now.plus_milliseconds(again_after_ms));
+            let mark = self.executions.get_mut(id).unwrap().unannounced.as_mut().unwrap();
+            mark.1 = now.plus_milliseconds(again_after_ms);
         }
         late.into_iter().map(|(_, id)| id).collect()
     }
@@ -369,6 +388,24 @@ impl Store for MemoryStore {
         Ok(self.state().close(execution, decide, self.clock.now()))
     }
 
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error> {
+        let state = self.state();
+        Ok(keys.iter().map(|key| state.last_rows(key)).collect())
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error> {
+        Ok(self.state().redrive(redrive, self.clock.now()))
+    }
+
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        Ok(self.state().redriven_as(execution, token, now))
+    }
+
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
         Ok(self.state().claim(claim))
     }
@@ -391,11 +428,11 @@ impl Store for MemoryStore {
         Ok(self.state().claim_unannounced(now, again_after_ms, limit))
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
         let mut state = self.state();
-        for id in executions {
-            if let Some(record) = state.executions.get_mut(id) {
-                record.unannounced = None;
+        for change in changes {
+            if let Some(record) = state.executions.get_mut(&change.execution) {
+                record.unannounced = record.unannounced.filter(|(number, _)| *number > change.number);
             }
         }
         Ok(())

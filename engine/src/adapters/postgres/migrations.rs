@@ -49,6 +49,7 @@ fn migrations() -> Vec<Migration> {
         (3, "triggers", include_str!("../../../../schemas/postgres/0003_triggers.sql")),
         (4, "versions", include_str!("../../../../schemas/postgres/0004_versions.sql")),
         (5, "tags", include_str!("../../../../schemas/postgres/0005_tags.sql")),
+        (6, "redrives", include_str!("../../../../schemas/postgres/0006_redrives.sql")),
     ]
     .into_iter()
     .map(|(number, name, sql)| {

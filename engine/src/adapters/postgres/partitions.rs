@@ -137,6 +137,7 @@ async fn prune_chunk(connection: &mut PgConnection, closed_before: Timestamp) ->
         WITH old AS MATERIALIZED (
             SELECT id, machine_name, name, machine FROM executions
             WHERE id < $1 AND status <> 0 AND stopped_at < $2 ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED),
+        redriven AS (DELETE FROM redrives r USING old o WHERE r.execution = o.id),
         histories AS (DELETE FROM history h USING old o WHERE h.execution = o.id),
         names AS (DELETE FROM execution_names n USING old o
                   WHERE n.machine_name = o.machine_name AND n.name = o.name AND n.machine = o.machine
@@ -145,6 +146,20 @@ async fn prune_chunk(connection: &mut PgConnection, closed_before: Timestamp) ->
     let before = first_id(closed_before.milliseconds().saturating_add(1));
     let prune = query(PRUNE).bind(Id(before)).bind(closed_before.milliseconds()).bind(CHUNK);
     Ok(prune.execute(connection).await?.rows_affected())
+}
+
+/// Whether an execution of this span is kept.
+async fn is_kept(connection: &mut PgConnection, span: Span, closed_before: Timestamp) -> Result<bool, Fault> {
+    // Of `executions` only what is empty goes: its rows are counted as they are deleted.
+    const KEPT: &str = "
+        SELECT EXISTS (SELECT FROM executions WHERE id >= $1 AND id < $2
+                       AND ($3 OR status = 0 OR stopped_at IS NULL OR stopped_at >= $4))";
+    let kept = query(KEPT)
+        .bind(Id(span.from()))
+        .bind(Id(span.to()))
+        .bind(span.table.name == EXECUTIONS.name)
+        .bind(closed_before.milliseconds());
+    Ok(kept.fetch_one(connection).await?.try_get(0)?)
 }
 
 /// Drops the partitions of which no execution is kept.
@@ -156,10 +171,6 @@ async fn drop_spans(
     const PARTITIONS: &str = "
         SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = to_regclass($1) ORDER BY c.relname";
-    // Of `executions` only what is empty: its rows are counted as they are deleted.
-    const KEPT: &str = "
-        SELECT EXISTS (SELECT FROM executions WHERE id >= $1 AND id < $2
-                       AND ($3 OR status = 0 OR stopped_at IS NULL OR stopped_at >= $4))";
     let last = closed_before.milliseconds().div_euclid(table.span_milliseconds);
     for row in query(PARTITIONS).bind(table.name).fetch_all(&mut *connection).await? {
         let name: String = row.try_get(0)?;
@@ -168,18 +179,21 @@ async fn drop_spans(
         let Some(span) = number.map(|number| Span { table, number }).filter(|span| span.number < last) else {
             continue;
         };
-        let kept = query(KEPT)
-            .bind(Id(span.from()))
-            .bind(Id(span.to()))
-            .bind(table.name == EXECUTIONS.name)
-            .bind(closed_before.milliseconds());
-        let kept: bool = kept.fetch_one(&mut *connection).await?.try_get(0)?;
         if span.name() != name {
             return Err(corrupt(format_args!("'{name}' is no partition of ours")));
         }
-        if !kept {
-            query(AssertSqlSafe(format!("DROP TABLE {name}"))).execute(&mut *connection).await?;
+        if is_kept(connection, span, closed_before).await? {
+            continue;
         }
+        // Looked at again once nobody can write there: an execution may have been redriven meanwhile. The locks are
+        // those of the drop, in its order.
+        let mut transaction = connection.begin().await?;
+        let lock = format!("LOCK TABLE ONLY {}, {name} IN ACCESS EXCLUSIVE MODE", table.name);
+        query(AssertSqlSafe(lock)).execute(&mut *transaction).await?;
+        if !is_kept(&mut transaction, span, closed_before).await? {
+            query(AssertSqlSafe(format!("DROP TABLE {name}"))).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
     }
     Ok(())
 }

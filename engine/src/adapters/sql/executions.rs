@@ -1,5 +1,7 @@
 //! Execution rows.
 
+use asl::data::context::Redrive;
+
 use super::Columns;
 use crate::ids::{ExecutionId, MachineId, RevisionId};
 use crate::ports::catalog::Execution;
@@ -32,7 +34,7 @@ fn status(number: i16) -> Result<ExecutionStatus, Error> {
 macro_rules! execution_column_list {
     () => {
         "x.id, x.machine, x.machine_name, x.revision, x.name, x.status, x.started_at, x.stopped_at, x.error, \
-         x.version, x.alias"
+         x.version, x.alias, x.redrives, x.redriven_at, coalesce(x.place, x.id) AS place"
     };
 }
 macro_rules! execution_columns {
@@ -43,7 +45,7 @@ macro_rules! execution_columns {
 pub(in crate::adapters) use {execution_column_list, execution_columns};
 
 /// How many columns there are in [`execution_columns`].
-pub const EXECUTION_COLUMNS: usize = 11;
+pub const EXECUTION_COLUMNS: usize = 14;
 
 /// Reads [`execution_columns`].
 pub fn decode<R: Columns>(row: &R) -> Result<Execution, R::Error> {
@@ -58,6 +60,8 @@ pub fn decode<R: Columns>(row: &R) -> Result<Execution, R::Error> {
         stopped_at: row.maybe_time(7)?,
         error: row.maybe_text(8)?.map(str::to_owned),
         qualifier: qualifier(row, 9)?,
+        redrive: redrive(row, 11)?,
+        place: ExecutionId(row.id(13)?),
     })
 }
 
@@ -66,6 +70,12 @@ fn qualifier<R: Columns>(row: &R, first: usize) -> Result<Option<Qualifier>, R::
     let Some(version) = row.maybe_number(first)? else { return Ok(None) };
     let alias = row.maybe_text(first + 1)?.map(str::to_owned);
     Ok(Some(Qualifier { version, alias }))
+}
+
+/// How often an execution was redriven, and when last.
+fn redrive<R: Columns>(row: &R, first: usize) -> Result<Option<Redrive>, R::Error> {
+    let count = row.number(first)?;
+    Ok(row.maybe_time(first + 1)?.map(|at| Redrive { count, at }))
 }
 
 /// Reads id, hash of the input, status and start of the execution that has a name.

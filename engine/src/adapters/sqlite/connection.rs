@@ -60,6 +60,7 @@ impl Link {
             (4, "triggers", include_str!("../../../../schemas/sqlite/0004_triggers.sql")),
             (5, "versions", include_str!("../../../../schemas/sqlite/0005_versions.sql")),
             (6, "tags", include_str!("../../../../schemas/sqlite/0006_tags.sql")),
+            (7, "redrives", include_str!("../../../../schemas/sqlite/0007_redrives.sql")),
         ];
         let migrations = migrations.into_iter().map(|(number, name, sql)| {
             Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -251,6 +251,24 @@ pub(super) async fn with_ends(
     Ok(executions)
 }
 
+/// Executions of a machine below a place, in the order of lists. Few were redriven: those are found apart, so that all
+/// others are listed by what they have anyway, their ids.
+macro_rules! listed {
+    ($which:literal) => {
+        concat!(
+            "SELECT * FROM (",
+            execution_columns!(),
+            "WHERE x.machine = ?1 AND x.place IS NULL AND x.id < ?2 ",
+            $which,
+            "ORDER BY x.id DESC LIMIT ?3) AS started UNION ALL SELECT * FROM (",
+            execution_columns!(),
+            "WHERE x.machine = ?1 AND x.place < ?2 ",
+            $which,
+            "ORDER BY x.place DESC LIMIT ?3) AS redriven ORDER BY place DESC LIMIT ?3"
+        )
+    };
+}
+
 /// See [`Catalog::executions`](crate::ports::catalog::Catalog::executions). A page begins below an id, so
 /// later starts, which have higher ids, shift nothing.
 pub(super) async fn list(
@@ -259,22 +277,10 @@ pub(super) async fn list(
     limit: u32,
     from: Option<&str>,
 ) -> Result<Page<Execution>, Error> {
-    const ALL: &str =
-        concat!(execution_columns!(), "WHERE x.machine = ?1 AND x.id < ?2 ORDER BY x.id DESC LIMIT ?3");
-    const WITH_STATUS: &str = concat!(
-        execution_columns!(),
-        "WHERE x.machine = ?1 AND x.id < ?2 AND x.status = ?4 ORDER BY x.id DESC LIMIT ?3"
-    );
-    const OF_VERSION: &str = concat!(
-        execution_columns!(),
-        "WHERE x.machine = ?1 AND x.version = ?5 AND x.id < ?2 AND (?4 IS NULL OR x.status = ?4) ",
-        "ORDER BY x.id DESC LIMIT ?3"
-    );
-    const OF_ALIAS: &str = concat!(
-        execution_columns!(),
-        "WHERE x.machine = ?1 AND x.alias = ?5 AND x.id < ?2 AND (?4 IS NULL OR x.status = ?4) ",
-        "ORDER BY x.id DESC LIMIT ?3"
-    );
+    const ALL: &str = listed!("");
+    const WITH_STATUS: &str = listed!("AND x.status = ?4 ");
+    const OF_VERSION: &str = listed!("AND x.version = ?5 AND (?4 IS NULL OR x.status = ?4) ");
+    const OF_ALIAS: &str = listed!("AND x.alias = ?5 AND (?4 IS NULL OR x.status = ?4) ");
     let below = match from {
         // Longer than any id with the same bytes, so above the highest.
         None => vec![0xff; 17],
@@ -293,5 +299,5 @@ pub(super) async fn list(
     };
     let found = list.fetch_all(connection).await.map_err(failure)?;
     let items = found.iter().map(decode).collect::<Result<_, _>>()?;
-    Ok(page(items, limit, |execution| execution.id.to_string()))
+    Ok(page(items, limit, |execution| execution.place.to_string()))
 }

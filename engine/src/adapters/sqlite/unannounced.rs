@@ -5,24 +5,36 @@ use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
 use super::failure::failure;
-use super::rows::{hex, json};
+use super::rows::{blob, hex, json};
 use crate::adapters::sql::Columns as _;
 use crate::ids::ExecutionId;
+use crate::ports::store::changes::Announced;
 use crate::ports::store::{Error, OUTBOX_MILLISECONDS};
 
-/// Within the transaction that closes them.
+/// Within the transaction that closes them, or sets them going again, once it has.
 pub(super) async fn keep(
     connection: &mut SqliteConnection,
     executions: &[ExecutionId],
     now: Timestamp,
 ) -> Result<(), Error> {
     const KEEP: &str = "
-        INSERT INTO unannounced (execution, due) SELECT unhex(value), ?2 FROM json_each(?1) WHERE true
-        ON CONFLICT DO NOTHING";
+        INSERT INTO unannounced (execution, due, number)
+        SELECT x.id, ?2, 2 * x.redrives + CASE x.status WHEN 0 THEN 1 ELSE 2 END
+        FROM json_each(?1) k CROSS JOIN executions x ON x.id = unhex(k.value)
+        ON CONFLICT (execution) DO UPDATE SET number = max(number, excluded.number)";
     let due = now.plus_milliseconds(OUTBOX_MILLISECONDS);
     let keep = query(KEEP).bind(list(executions)?).bind(due.milliseconds());
     keep.execute(connection).await.map_err(failure)?;
     Ok(())
+}
+
+/// Whether it is kept.
+pub(super) async fn is_kept(
+    connection: &mut SqliteConnection,
+    execution: ExecutionId,
+) -> Result<bool, Error> {
+    let kept = query("SELECT 1 FROM unannounced WHERE execution = ?1").bind(blob(execution.0));
+    Ok(kept.fetch_optional(connection).await.map_err(failure)?.is_some())
 }
 
 /// See [`Store::claim_unannounced`](crate::ports::store::Store::claim_unannounced).
@@ -48,13 +60,12 @@ pub(super) async fn claim(
 }
 
 /// See [`Store::announced`](crate::ports::store::Store::announced).
-pub(super) async fn forget(
-    connection: &mut SqliteConnection,
-    executions: &[ExecutionId],
-) -> Result<(), Error> {
-    const FORGET: &str =
-        "DELETE FROM unannounced WHERE execution IN (SELECT unhex(value) FROM json_each(?1))";
-    query(FORGET).bind(list(executions)?).execute(connection).await.map_err(failure)?;
+pub(super) async fn forget(connection: &mut SqliteConnection, changes: &[Announced]) -> Result<(), Error> {
+    const FORGET: &str = "
+        DELETE FROM unannounced WHERE EXISTS (
+            SELECT 1 FROM json_each(?1) a WHERE unhex(a.value ->> 0) = execution AND number <= a.value ->> 1)";
+    let changes: Vec<_> = changes.iter().map(|change| (hex(change.execution.0), change.number)).collect();
+    query(FORGET).bind(json(&changes)?).execute(connection).await.map_err(failure)?;
     Ok(())
 }
 

@@ -30,6 +30,7 @@ pub enum Action {
     StartExecution,
     StartSyncExecution,
     StopExecution,
+    RedriveExecution,
     DescribeExecution,
     DescribeStateMachineForExecution,
     ListExecutions,
@@ -44,9 +45,6 @@ pub enum Action {
     SendTaskHeartbeat,
     TestState,
 }
-
-/// Actions of the service model that are not offered yet.
-pub const NOT_YET: &[&str] = &["RedriveExecution"];
 
 impl Action {
     /// The action that `X-Amz-Target` names after the dot.
@@ -94,6 +92,7 @@ const ACTIONS: &[(&str, Action, &[Member])] = &[
     ("StartExecution", Action::StartExecution, START),
     ("StartSyncExecution", Action::StartSyncExecution, START_SYNC),
     ("StopExecution", Action::StopExecution, &[EXECUTION_ARN, ERROR, CAUSE]),
+    ("RedriveExecution", Action::RedriveExecution, &[EXECUTION_ARN, text("clientToken", 1, 64)]),
     ("DescribeExecution", Action::DescribeExecution, &[EXECUTION_ARN, INCLUDED_DATA]),
     (
         "DescribeStateMachineForExecution",

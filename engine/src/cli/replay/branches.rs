@@ -65,6 +65,11 @@ impl Branches {
                 self.0.insert(execution.clone(), BTreeMap::from([(Vec::new(), root)]));
                 true
             }
+            What::Redriven { execution, count } => {
+                let root = Branch { phase: format!("redriven {count}"), ..Branch::new("r") };
+                self.0.insert(execution.clone(), BTreeMap::from([(Vec::new(), root)]));
+                true
+            }
             What::Committed(_)
             | What::Delivered { .. }
             | What::Settled { .. }

@@ -160,6 +160,13 @@ pub enum What {
         /// How.
         status: String,
     },
+    /// An execution that had closed runs again.
+    Redriven {
+        /// The execution.
+        execution: String,
+        /// How often it was redriven.
+        count: u32,
+    },
     /// Something went wrong.
     Fault {
         /// What.
@@ -208,7 +215,8 @@ impl What {
         match self {
             What::Started { execution, .. }
             | What::Claimed { execution, .. }
-            | What::Closed { execution, .. } => Some(execution),
+            | What::Closed { execution, .. }
+            | What::Redriven { execution, .. } => Some(execution),
             What::Committed(transition) => Some(&transition.execution),
             What::Delivered { id, .. } | What::Settled { id, .. } | What::Published { id, .. } => {
                 id.split('/').next()

@@ -57,7 +57,7 @@ metrics! {
     REDRIVEN = Metric::counter(
         "warren_executions_redriven_total",
         &[Machine, Type],
-        "Failed executions that were set going again by RedriveExecution; none yet, as that is not there.",
+        "Executions that had failed, were stopped or timed out and were set going again by RedriveExecution.",
     )
     .counted(OncePerWork)
     .cloudwatch("ExecutionsRedriven");

@@ -210,7 +210,7 @@ impl Turn {
 
     /// The end of a child that touches nothing outside. `None` if it has none, which no such child does.
     fn run_child(&self, path: &BranchPath, child: &mut Branch) -> Result<Option<BranchEnd>, Unavailable> {
-        let mut facts = self.core.facts(&self.message.execution, &self.compiled);
+        let mut facts = self.core.facts(&self.message.execution, &self.compiled, None);
         facts.id.clone_from(&self.message.arn);
         let limits = self.limits();
         let run =

@@ -114,7 +114,7 @@ impl Turn {
 
     /// `None` when the branch does not wait for the event: a copy of a message that was worked.
     fn apply(&mut self, event: Event) -> Result<Option<Vec<Effect>>, Unavailable> {
-        let mut facts = self.core.facts(&self.message.execution, &self.compiled);
+        let mut facts = self.core.facts(&self.message.execution, &self.compiled, None);
         facts.id.clone_from(&self.message.arn);
         let limits = self.limits();
         let is_shown = self.core.announces.transitions;

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use crate::ids::ExecutionId;
 use crate::metrics;
 use crate::metrics::store::{Asked, Operation, committed};
+use crate::ports::store::changes::Announced;
+use crate::ports::store::redrive::{LastRows, Redrive, Redriven};
 use crate::ports::store::{
     BranchKey, Claim, Claimed, Commit, Error, Fence, Joined, NewExecution, OnClose, OnFailed, Started, Store,
     StoredBranch, Verdict,
@@ -63,6 +65,23 @@ impl Store for Metered {
         ask(Operation::Close, self.0.close(execution, decide)).await
     }
 
+    async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error> {
+        ask(Operation::LastRows, self.0.last_rows(keys)).await
+    }
+
+    async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error> {
+        ask(Operation::Redrive, self.0.redrive(redrive)).await
+    }
+
+    async fn redriven_as(
+        &self,
+        execution: ExecutionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        ask(Operation::RedrivenAs, self.0.redriven_as(execution, token, now)).await
+    }
+
     async fn claim_due(&self, claim: Claim) -> Result<Claimed, Error> {
         ask(Operation::ClaimDue, self.0.claim_due(claim)).await
     }
@@ -80,8 +99,8 @@ impl Store for Metered {
         ask(Operation::ClaimUnannounced, self.0.claim_unannounced(now, again_after_ms, limit)).await
     }
 
-    async fn announced(&self, executions: &[ExecutionId]) -> Result<(), Error> {
-        ask(Operation::Announced, self.0.announced(executions)).await
+    async fn announced(&self, changes: &[Announced]) -> Result<(), Error> {
+        ask(Operation::Announced, self.0.announced(changes)).await
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, Error> {

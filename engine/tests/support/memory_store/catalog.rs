@@ -177,8 +177,9 @@ impl Catalog for MemoryStore {
         let unreadable = |_| Error::Corrupt("the place to go on from cannot be read".to_owned());
         let below: Option<ExecutionId> = from.map(|from| from.parse().map_err(unreadable)).transpose()?;
         let state = self.state();
-        let all = state.executions.values().rev().map(|record| &record.execution);
-        let wanted = all.filter(|found| {
+        let mut all: Vec<_> = state.executions.values().map(|record| &record.execution).collect();
+        all.sort_by_key(|execution| std::cmp::Reverse(execution.place));
+        let wanted = all.into_iter().filter(|found| {
             let by = found.qualifier.as_ref();
             let started = match &filter.started_by {
                 StartedBy::Any => true,
@@ -188,9 +189,9 @@ impl Catalog for MemoryStore {
             started
                 && found.machine == filter.machine
                 && filter.status.is_none_or(|status| status == found.status)
-                && below.is_none_or(|below| found.id < below)
+                && below.is_none_or(|below| found.place < below)
         });
-        Ok(page(wanted.map(|found| (found.id.to_string(), found.clone())).collect(), limit))
+        Ok(page(wanted.map(|found| (found.place.to_string(), found.clone())).collect(), limit))
     }
 
     async fn running(&self) -> Result<u64, Error> {

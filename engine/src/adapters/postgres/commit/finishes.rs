@@ -35,8 +35,11 @@ pub(in crate::adapters::postgres) async fn apply(
         ", i.status, i.at, i.error, i.unannounced), ",
         appended!(),
         ", closed AS (UPDATE executions x SET status = p.status, stopped_at = p.at, error = p.error ",
-        "FROM passed p WHERE x.id = p.execution), kept AS (INSERT INTO unannounced (execution, due) ",
-        "SELECT p.execution, c.ms + $17::bigint FROM passed p, clock c WHERE p.unannounced ON CONFLICT DO NOTHING)",
+        "FROM passed p WHERE x.id = p.execution RETURNING x.id, x.redrives), ",
+        "kept AS (INSERT INTO unannounced (execution, due, number) ",
+        "SELECT p.execution, c.ms + $17::bigint, 2 * x.redrives + 2 FROM passed p ",
+        "JOIN closed x ON x.id = p.execution, clock c WHERE p.unannounced ",
+        "ON CONFLICT (execution) DO UPDATE SET number = greatest(unannounced.number, excluded.number))",
         who_passed!()
     );
     let closings: Vec<_> = members.iter().filter_map(|member| closing(&member.commit.change)).collect();
