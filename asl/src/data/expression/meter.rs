@@ -9,6 +9,9 @@ use super::rewrite;
 
 /// Bytes that a closure takes, and its place on the stack when closures that hold each other are dropped.
 const CLOSURE_BYTES: usize = 1_024;
+/// Elements that all comparisons of an evaluation look at together, at most: each is one step to the library,
+/// however long the arrays are.
+const COMPARED_MAX: usize = 10_000_000;
 /// Bytes that a member of an object takes.
 const MEMBER_BYTES: usize = 96;
 /// Bytes that an element of an array takes, and a little more.
@@ -24,12 +27,14 @@ pub(super) struct Meter {
     pub(super) result_is_function: bool,
     /// Steps that it took.
     pub(super) steps: u64,
+    /// Elements that may still be looked at by comparisons.
+    comparable: usize,
 }
 
 impl Meter {
     /// With so many bytes; the token stops what makes more.
     pub(super) fn new(bytes: usize, token: CancelToken) -> Self {
-        Meter { left: bytes, token, result_is_function: false, steps: 0 }
+        Meter { left: bytes, token, result_is_function: false, steps: 0, comparable: COMPARED_MAX }
     }
 
     fn pay(&mut self, value: ValueRef<'_>) {
@@ -72,6 +77,18 @@ impl Tracer for Meter {
         };
         if let (true, Outcome::Value(value)) = (makes, outcome) {
             self.pay(value);
+        }
+    }
+
+    fn operands(&mut self, _: &Node, lhs: ValueRef<'_>, rhs: ValueRef<'_>) {
+        for operand in [lhs, rhs] {
+            if operand.type_name() != "array" {
+                continue;
+            }
+            match self.comparable.checked_sub(elements(operand)) {
+                Some(left) => self.comparable = left,
+                None => self.token.cancel(),
+            }
         }
     }
 

@@ -38,7 +38,7 @@ impl Limits {
     /// Those of a workflow: an expression that needs more takes more than 250 ms or 64 MiB somewhere.
     pub const DEFAULT: Limits = Limits {
         steps_max: 500_000,
-        regex_steps_max: 20_000,
+        regex_steps_max: 14_000,
         depth_max: 1_000,
         string_bytes_max: 1_048_576,
         memory_bytes_max: 33_554_432,
