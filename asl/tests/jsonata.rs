@@ -37,7 +37,7 @@ fn input() -> Value {
 /// What an expression of the field `Output` gives.
 fn evaluate(text: &str) -> Result<Value, Problem> {
     let expression = Expression::marked(&format!("{{% {text} %}}"), "Output", Uses::Result).unwrap();
-    let expression = expression.unwrap_or_else(|error| panic!("{text}: {error}"));
+    let expression = expression.unwrap_or_else(|error| panic!("{text}: {error:?}"));
     let facts = facts();
     let mut context = Context::new(&facts, "S", facts.started_at);
     context.variables = Variables::from_iter([
@@ -129,6 +129,7 @@ fn failures_are_told_in_the_words_of_aws() {
         ("function($x) { $x }", "returned an unsupported result type."),
         ("$f := function($x){$x}", "returned an unsupported result type."),
         ("$randomSeeded(1)", "threw an error during evaluation. T1006: Attempted to invoke a non-function"),
+        ("$eval('1+1')", "threw an error during evaluation. T1006: Attempted to invoke a non-function"),
         (
             "1 + 'a'",
             "threw an error during evaluation. T2002: The right side of the \"+\" operator must evaluate to a number",
