@@ -458,6 +458,7 @@ fn resources_are_known_or_refused() {
         "arn:aws:states:::aws-sdk:dynamodb:query",
         "arn:aws:states:::aws-sdk:sfn:startSyncExecution.waitForTaskToken",
         "arn:aws:states:::eks:call",
+        "arn:aws:states:us-east-1:123456789012:aws-sdk:s3:getObject",
     ];
     accepted(known.map(|resource| task(json!({"Resource": resource}))));
     let unknown = [
