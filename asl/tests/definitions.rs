@@ -162,6 +162,10 @@ fn the_fields_of_a_machine_are_checked() {
         (json!({"States": end}), &["These fields are required: [StartAt] at /"]),
         (json!({"StartAt": "A", "States": []}), &["Expected value of type [OBJECT] at /States"]),
         (json!({"StartAt": "A", "States": {}}), &["Value cannot be empty at /States"]),
+        (
+            json!({"StartAt": 1, "States": []}),
+            &["Expected value of type [OBJECT] at /States", "Expected value of type [STRING] at /StartAt"],
+        ),
         (json!({"StartAt": "A", "States": end, "Extra": 1}), &["Field 'Extra' is not supported at /"]),
         (
             json!({"Fn::Sub": "text"}),

@@ -50,12 +50,15 @@ impl<'a> Checker<'a> {
         outline: &MachineOutline<'a>,
         scope: &Scope<'a, '_>,
     ) {
-        let Some(states) = self.object(object, "States") else { return };
         let place = object.place.field("States");
-        if states.is_empty() {
-            self.report.error(&place, "Value cannot be empty");
+        let Some(states) = self.object(object, "States").filter(|states| !states.is_empty()) else {
+            if object.get("States").and_then(Value::as_object).is_some() {
+                self.report.error(&place, "Value cannot be empty");
+            }
+            // Which state it names cannot be told, but whether it is a name.
+            self.string(object, "StartAt");
             return;
-        }
+        };
         if outline.id.0 == 0 {
             self.has_end = has_end(states);
         }
