@@ -2,6 +2,7 @@
 
 CASES ?= ../shared/aws-conformance
 SUITE ?= ../shared/jsonata-suite
+DEFINITIONS ?= examples
 # How many times the size of a change's the tests of faults have in `make faults`.
 SCALE ?= 10
 
@@ -9,7 +10,7 @@ SCALE ?= 10
 FEATURES := --features engine/crash-points
 TEST := cargo test --workspace --no-fail-fast $(FEATURES)
 
-.PHONY: help demo dev test check fmt lint docs services services-stop simulate conformance bench faults fuzz
+.PHONY: help demo dev test check fmt lint docs services services-stop simulate conformance collection bench faults fuzz
 
 help: ## list what one can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ simulate: ## one run of the simulation again (SEED=n; if it fails, step through 
 conformance: ## cases recorded on AWS (CASES=DIR), compared with engine/tests/conformance.floor; JSONata's suite (SUITE=DIR)
 	.ci/conformance "$(CASES)"
 	WARREN_JSONATA_SUITE="$(abspath $(SUITE))" $(TEST) --test jsonata_suite -- --ignored --nocapture
+
+collection: ## definitions that others wrote (DEFINITIONS=DIR): whether they are accepted, and run with empty answers
+	WARREN_DEFINITIONS="$(abspath $(DEFINITIONS))" $(TEST) --test collection -- --ignored --nocapture
 
 bench: ## the limits of this machine and Warren beside them (BENCH="chain10-express …"), then the interpreter alone
 	cargo build --release -p engine -p benches

@@ -23,6 +23,7 @@ mod assign;
 mod choice;
 mod diagnostic;
 mod distributed;
+mod duplicates;
 mod expressions;
 mod fields;
 mod machine;
@@ -165,6 +166,10 @@ struct Checker<'a> {
     variable_references: BTreeMap<String, BTreeSet<String>>,
     /// The state that is being read: its name, and its place as written.
     state: (String, String),
+    /// Whether that state names another language than its machine lets it.
+    is_mixed: bool,
+    /// Whether one of the outermost states ends the workflow.
+    has_end: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -179,6 +184,8 @@ impl<'a> Checker<'a> {
             reads_execution_input: false,
             variable_references: BTreeMap::new(),
             state: (String::new(), String::new()),
+            is_mixed: false,
+            has_end: true,
         }
     }
 
@@ -195,7 +202,13 @@ impl<'a> Checker<'a> {
             return None;
         }
         match json::parse(text) {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                for (location, name) in duplicates::state_names(text) {
+                    let message = format!("Duplicate State name: {name}");
+                    self.report.push(Code::DuplicateStateName, Some(location), message);
+                }
+                Some(value)
+            }
             Err(error) => {
                 let location = error.location().to_owned();
                 self.report.push(Code::InvalidJsonDescription, Some(location), error.with_location());
@@ -212,7 +225,7 @@ impl<'a> Checker<'a> {
         };
         let place = Place::root();
         let root = Object { fields, place: &place, language: QueryLanguage::JsonPath };
-        self.language = self.query_language(root).unwrap_or(QueryLanguage::JsonPath);
+        self.language = state::language_of(root);
         let timeout_seconds = self.root_fields(root);
         let outline = outline::outline(fields, &mut self.report)?;
         self.machines.resize(outline.machines, None);
@@ -227,8 +240,9 @@ impl<'a> Checker<'a> {
 
     /// What only the outermost machine has. Answers its time limit; 0 is none, as AWS accepts it.
     fn root_fields(&mut self, root: Object<'a, '_>) -> Option<u32> {
-        self.only(root, &["Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage"]);
+        self.machine_fields(root, &["StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage"]);
         self.one_of(root, "Version", &["1.0"]);
+        self.query_language(root);
         self.whole(root, "TimeoutSeconds", 0, limits::TIMEOUT_SECONDS_MAX).filter(|seconds| *seconds > 0)
     }
 }

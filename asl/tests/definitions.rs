@@ -162,7 +162,15 @@ fn the_fields_of_a_machine_are_checked() {
         (json!({"States": end}), &["These fields are required: [StartAt] at /"]),
         (json!({"StartAt": "A", "States": []}), &["Expected value of type [OBJECT] at /States"]),
         (json!({"StartAt": "A", "States": {}}), &["Value cannot be empty at /States"]),
+        (
+            json!({"StartAt": 1, "States": []}),
+            &["Expected value of type [OBJECT] at /States", "Expected value of type [STRING] at /StartAt"],
+        ),
         (json!({"StartAt": "A", "States": end, "Extra": 1}), &["Field 'Extra' is not supported at /"]),
+        (
+            json!({"Fn::Sub": "text"}),
+            &["These fields are required: [States, StartAt] at /", "Field 'Fn::Sub' is not supported at /"],
+        ),
         (
             json!({"StartAt": "A", "States": end, "Version": "2.0"}),
             &["Value should be one of the following: [1.0] at /Version"],
@@ -262,6 +270,40 @@ fn transitions_lead_to_states_of_the_same_machine() {
 }
 
 #[test]
+fn the_outermost_machine_has_an_end() {
+    refused([
+        (
+            json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "NOPE"}}}),
+            &[
+                "MISSING_TRANSITION_TARGET: Missing 'Next' target: NOPE at /States/A/Next",
+                "MISSING_END_STATE: Workflow has no terminal state at null",
+            ],
+        ),
+        (
+            json!({"StartAt": "A", "States": {
+                "A": {"Type": "Pass", "Next": "B"},
+                "B": {"Type": "Map", "ItemProcessor": processor(), "Next": "A"},
+                "Unused": {"Type": "Pass", "Next": "A"},
+            }}),
+            &["MISSING_END_STATE: Workflow has no terminal state at null"],
+        ),
+        (
+            json!({"StartAt": "A", "States": {
+                "A": {"Type": "Pass", "Next": "B"},
+                "B": {"Type": "Pass", "Next": "A"},
+                "a/b": {"Type": "Pass", "End": true},
+            }}),
+            &["MISSING_TRANSITION_TARGET: State \"a/b\" is not reachable. at /States/a/b"],
+        ),
+    ]);
+    let endless = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Pass", "Next": "B"},
+        "B": {"Type": "Pass", "Next": "A"},
+    }});
+    accepted([map(json!({"ItemProcessor": endless}))]);
+}
+
+#[test]
 fn a_state_ends_or_leads_on_but_not_both() {
     let text = "This object should have only one of the following fields: [Next, End] at /States/S";
     refused([
@@ -287,8 +329,9 @@ fn names_of_states_are_unique_and_not_too_long() {
     let long = "é".repeat(80);
     accepted([json!({"StartAt": long, "States": {long.as_str(): {"Type": "Succeed"}}})]);
     let too_long = "é".repeat(81);
-    let location =
-        format!("INVALID_STATE_NAME: State name must not be longer than 80 characters at /States/{too_long}");
+    let location = format!(
+        "INVALID_STATE_NAME: Invalid State name: State '{too_long}' exceeds the 80-character limit allowed by the service at /States/{too_long}"
+    );
     refused([
         (
             json!({"StartAt": too_long, "States": {too_long.as_str(): {"Type": "Succeed"}}}),
@@ -296,7 +339,7 @@ fn names_of_states_are_unique_and_not_too_long() {
         ),
         (
             json!({"StartAt": "", "States": {"": {"Type": "Succeed"}}}),
-            &["INVALID_STATE_NAME: State name cannot be empty at /States/"],
+            &["INVALID_STATE_NAME: Invalid State name: State name cannot be empty at /States/"],
         ),
         (
             one(
@@ -305,6 +348,16 @@ fn names_of_states_are_unique_and_not_too_long() {
             &["DUPLICATE_STATE_NAME: Duplicate State name: S at /States/S/ItemProcessor/States/S"],
         ),
     ]);
+}
+
+#[test]
+fn a_state_that_another_one_hides_is_told() {
+    let text =
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}, "A": {"Type": "Succeed"}}}"#;
+    assert_eq!(
+        errors(&check(text, WorkflowType::Standard)),
+        ["DUPLICATE_STATE_NAME: Duplicate State name: A at /States/A"]
+    );
 }
 
 #[test]
@@ -355,7 +408,11 @@ fn paths_are_checked() {
     for path in ["$.*", "$..a", "$.a[0:1]", "$.a[?(@.b)]", "$$.Execution.Input"] {
         let found = errors(&standard(&pass(json!({"ResultPath": path}))));
         assert_eq!(found.len(), 1, "{path}");
-        assert!(found[0].contains("Value is not a Reference Path: "), "{found:?}");
+        assert!(
+            found[0].starts_with("SCHEMA_VALIDATION_FAILED: Value is not a Reference Path: "),
+            "{found:?}"
+        );
+        assert_eq!(found[0].matches("Value is not").count(), 1, "{found:?}");
         assert!(found[0].ends_with(" at /States/S/ResultPath"), "{found:?}");
     }
 }
@@ -405,6 +462,7 @@ fn resources_are_known_or_refused() {
         "arn:aws:states:::aws-sdk:dynamodb:query",
         "arn:aws:states:::aws-sdk:sfn:startSyncExecution.waitForTaskToken",
         "arn:aws:states:::eks:call",
+        "arn:aws:states:us-east-1:123456789012:aws-sdk:s3:getObject",
     ];
     accepted(known.map(|resource| task(json!({"Resource": resource}))));
     let unknown = [
@@ -531,7 +589,7 @@ fn retriers_and_catchers_are_checked() {
         }}),
     ]);
     let all = "States.ALL must appear alone and at end of list";
-    let all_at = |index: usize| format!("{all} at /States/S/Retry[{index}]/ErrorEquals");
+    let all_at = |index: usize| format!("{all} at /States/S/Retry[0]/ErrorEquals[{index}]");
     refused([
         (task(json!({"Retry": {}})), &["Expected value of type [ARRAY] at /States/S/Retry"]),
         (task(json!({"Retry": [1]})), &["Expected value of type [OBJECT] at /States/S/Retry[0]"]),
@@ -542,13 +600,21 @@ fn retriers_and_catchers_are_checked() {
             &["Expected value of type [STRING] at /States/S/Retry[0]/ErrorEquals[0]"],
         ),
         (retry(json!({"ErrorEquals": ["States.ALL", "E"]})), &[all_at(0).as_str()]),
+        (retry(json!({"ErrorEquals": ["E", "States.ALL"]})), &[all_at(1).as_str()]),
         (
             task(json!({"Retry": [{"ErrorEquals": ["States.ALL"]}, {"ErrorEquals": ["E"]}]})),
             &[all_at(0).as_str()],
         ),
+    ]);
+}
+
+#[test]
+fn how_often_is_retried_and_where_a_failure_leads_is_checked() {
+    let retry = |retrier: Value| task(json!({"Retry": [retrier]}));
+    refused([
         (
             retry(json!({"ErrorEquals": ["E"], "BackoffRate": 0.5})),
-            &["Minimum value is 1 at /States/S/Retry[0]/BackoffRate"],
+            &["Minimum value is 1.0 at /States/S/Retry[0]/BackoffRate"],
         ),
         (
             retry(json!({"ErrorEquals": ["E"], "MaxAttempts": -1})),
@@ -557,6 +623,10 @@ fn retriers_and_catchers_are_checked() {
         (
             retry(json!({"ErrorEquals": ["E"], "MaxDelaySeconds": 0})),
             &["Minimum value is 1 at /States/S/Retry[0]/MaxDelaySeconds"],
+        ),
+        (
+            retry(json!({"ErrorEquals": ["E"], "IntervalSeconds": 5, "MaxDelaySeconds": 5})),
+            &["MaxDelaySeconds must be greater than IntervalSeconds at /States/S/Retry[0]/MaxDelaySeconds"],
         ),
         (
             retry(json!({"ErrorEquals": ["E"], "JitterStrategy": "HALF"})),
@@ -786,7 +856,17 @@ fn the_fields_of_a_map_are_checked() {
         ),
         (
             map(json!({"ToleratedFailurePercentage": 101})),
-            &["Maximum value is 100 at /States/S/ToleratedFailurePercentage"],
+            &["Maximum value is 100.0 at /States/S/ToleratedFailurePercentage"],
+        ),
+        (
+            map(json!({"ToleratedFailurePercentage": -0.5})),
+            &["Minimum value is 0.0 at /States/S/ToleratedFailurePercentage"],
+        ),
+        (
+            map(json!({"MaxConcurrencyPath": "$$.Execution.Input.n"})),
+            &[
+                "Value is not a Reference Path: Reference path must not be a path into the context object at /States/S/MaxConcurrencyPath",
+            ],
         ),
         (map(json!({"ItemsPath": "items"})), &["Value must be a valid JSONPath. at /States/S/ItemsPath"]),
         (map(json!({"ItemProcessor": []})), &["Expected value of type [OBJECT] at /States/S/ItemProcessor"]),
@@ -884,10 +964,14 @@ fn what_is_wrong_with_a_distributed_map_is_told_though_it_cannot_run() {
             &[format!("These fields are required: [InputType] at {config}").as_str()],
         ),
         (
-            distributed(json!({"ItemBatcher": {}})),
+            distributed(json!({"ItemBatcher": {"MaxItemsPerBatchPath": "$$.Execution.Input.n"}})),
             &[
-                "This object should have only one of the following fields: [MaxItemsPerBatch, MaxItemsPerBatchPath, MaxInputBytesPerBatch, MaxInputBytesPerBatchPath] at /States/S/ItemBatcher",
+                "Value is not a Reference Path: Reference path must not be a path into the context object at /States/S/ItemBatcher/MaxItemsPerBatchPath",
             ],
+        ),
+        (
+            distributed(json!({"Label": "l".repeat(41)})),
+            &[format!("INVALID_LABEL_NAME: Invalid Label name: Label '{0}' exceeds the 40-character limit allowed by the service at /States/S/Label", "l".repeat(41)).as_str()],
         ),
         (
             distributed(json!({"ItemBatcher": {"MaxInputBytesPerBatch": 262_145}})),
@@ -942,6 +1026,10 @@ fn jsonata_compiles_where_it_may_stand() {
         jsonata(choice(json!({"Condition": "{% true %}", "Output": 1}))),
         jsonata(choice(json!({"Condition": false, "Assign": {"a": "{% $states.input %}"}}))),
     ]);
+}
+
+#[test]
+fn a_state_has_the_fields_of_its_language() {
     let only = |field: &str, set: &str, other: &str| {
         format!(
             "The QueryLanguage is set to '{set}', but field '{field}' is only supported for the '{other}' QueryLanguage at /States/S"
@@ -952,10 +1040,28 @@ fn jsonata_compiles_where_it_may_stand() {
         (jsonata(pass(json!({"Parameters": {}}))), &[only("Parameters", "JSONata", "JSONPath").as_str()]),
         (task(json!({"Arguments": {}})), &[only("Arguments", "JSONPath", "JSONata").as_str()]),
         (
-            jsonata(pass(json!({"QueryLanguage": "JSONPath", "InputPath": "$"}))),
+            jsonata(map(
+                json!({"QueryLanguage": "JSONPath", "InputPath": "$", "Output": 1, "MaxConcurrency": -1}),
+            )),
             &[
                 "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine at /States/S",
+                "Minimum value is 0 at /States/S/MaxConcurrency",
             ],
+        ),
+        (
+            pass(json!({"QueryLanguage": "jsonata", "Output": "{% 1 %}", "InputPath": "$"})),
+            &[
+                &only("InputPath", "JSONata", "JSONPath"),
+                "Value should be one of the following: [JSONPath, JSONata] at /States/S/QueryLanguage",
+            ],
+        ),
+        (
+            with(pass(json!({"InputPath": "$"})), json!({"QueryLanguage": 5})),
+            &["Expected value of type [STRING] at /QueryLanguage", &only("InputPath", "JSONata", "JSONPath")],
+        ),
+        (
+            jsonata(pass(json!({"QueryLanguage": "jsonpath", "Output": 1}))),
+            &["Value should be one of the following: [JSONPath, JSONata] at /States/S/QueryLanguage"],
         ),
         (
             jsonata(pass(json!({"Output": {"a": ["{% 1"]}}))),
@@ -977,19 +1083,37 @@ fn jsonata_compiles_where_it_may_stand() {
 #[test]
 fn expressions_that_aws_refuses_are_refused() {
     let bad = |expression: &str| jsonata(pass(json!({"Output": {"a": format!("{{% {expression} %}}")}})));
-    let invalid = |what: &str| format!("JSONata expression is invalid. {what} at /States/S/Output/a");
-    let no_input = "JSONata expression must not read '$', '$$' or a field at its top level: use '$states.input' at /States/S/Output/a";
+    let invalid = |what: &str| format!("INVALID_JSONATA_EXPRESSION: {what} at /States/S/Output/a");
+    let no_input = |name: &str| {
+        format!(
+            "UNSUPPORTED_JSONATA_EXPRESSION: Reference to '{name}' at the top level is not supported. at /States/S/Output/a"
+        )
+    };
+    let no_root = "UNSUPPORTED_JSONATA_EXPRESSION: Reference to '$$' is not supported. at /States/S/Output/a";
     let unavailable = |member: &str, place: &str| {
-        format!("JSONata expression must not read '$states.{member}' in this field at /States/S/{place}")
+        format!(
+            "UNSUPPORTED_JSONATA_EXPRESSION: Field '$states.{member}' does not exist. at /States/S/{place}"
+        )
     };
     refused([
-        (bad("1 +"), &[invalid("S0207: Unexpected end of expression at position 3").as_str()]),
-        (bad("$f("), &[invalid("S0203: Expected \")\" before end of expression at position 3").as_str()]),
-        (bad("$eval('1')"), &["JSONata expression must not use '$eval' at /States/S/Output/a"]),
-        (bad("$"), &[no_input]),
-        (bad("$$.a"), &[no_input]),
-        (bad("a.b"), &[no_input]),
-        (bad("$states.input.a & b"), &[no_input]),
+        (bad("1 +"), &[invalid("Unexpected end of expression").as_str()]),
+        (bad(""), &[invalid("Unexpected end of expression").as_str()]),
+        (bad("$x :="), &[invalid("Unexpected end of expression").as_str()]),
+        (bad("a[1,2)"), &[invalid("Expected \"]\", got \",\"").as_str()]),
+        (bad("\"a"), &[invalid("String literal must be terminated by a matching quote").as_str()]),
+        (bad("{\"a\":}"), &[invalid("The symbol \"}\" cannot be used as a unary operator").as_str()]),
+        (bad("phone %.other"), &[invalid("The symbol \".\" cannot be used as a unary operator").as_str()]),
+        (bad("$match(\"a\", /abc"), &[invalid("No terminating / in regular expression").as_str()]),
+        (bad("$f("), &[invalid("Expected \")\" before end of expression").as_str()]),
+        (bad("$"), &[no_input("$").as_str()]),
+        (bad("$.a"), &[no_input("$").as_str()]),
+        (bad("$$.a"), &[no_root]),
+        (bad("$states.input.a[$$.b]"), &[no_root]),
+        (bad("a.b[c]"), &[no_input("a").as_str()]),
+        (bad("$states.input.a & b & a & b"), &[no_input("b").as_str(), no_input("a").as_str()]),
+        (bad("$map($states.input.a, function($x) { b })"), &[no_input("b").as_str()]),
+        (bad("[*, **.a]"), &[no_input("*").as_str(), no_input("**").as_str()]),
+        (bad("$states.Input"), &[unavailable("Input", "Output/a").as_str()]),
         (bad("$states.result"), &[unavailable("result", "Output/a").as_str()]),
         (bad("$states.errorOutput"), &[unavailable("errorOutput", "Output/a").as_str()]),
         (
@@ -1004,6 +1128,9 @@ fn expressions_that_aws_refuses_are_refused() {
         jsonata(pass(json!({"Output": "{% $states.input.a[b = $.c].$uppercase(d) %}"}))),
         jsonata(pass(json!({"Output": "{% $states.input.items^(>price){name: $sum(price)} %}"}))),
         jsonata(pass(json!({"Output": "{% ($x := 1; $x + $now()) %}"}))),
+        jsonata(pass(json!({"Output": "{% $eval('1') %}"}))),
+        jsonata(pass(json!({"Output": "{% $states.input.a ~> | b | {'c': d}, 'e' | %}"}))),
+        jsonata(pass(json!({"Output": "{% $states.input.(a + b) %}"}))),
         jsonata(pass(
             json!({"Output": "{% $map($states.input.a, function($v, $i) { $v & $i }) ~> $join(', ') %}"}),
         )),

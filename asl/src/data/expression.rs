@@ -24,6 +24,7 @@ mod host;
 mod message;
 mod meter;
 mod query;
+mod references;
 mod rewrite;
 
 pub use budget::Budget;
@@ -59,32 +60,25 @@ pub enum ExpressionError {
     NotClosed,
     /// It cannot be read; the place is an offset in characters from the beginning of the expression.
     Syntax(QueryError),
-    /// AWS refuses `$eval`.
-    Eval,
-    /// AWS gives expressions no input of their own.
-    NoInput,
-    /// A member of `$states` that the field does not have.
-    Unavailable(&'static str),
+    /// A field, `$` or `*` of an input, which expressions do not have.
+    TopLevel(String),
+    /// `$$`, for the same reason.
+    Root,
+    /// A member of `$states` that there is not, or not in this field.
+    NoSuchMember(String),
 }
 
 impl fmt::Display for ExpressionError {
+    /// In AWS's words, which say nothing of the place of an error within the expression.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ExpressionError::NotClosed => f.write_str("JSONata string must start with {% and end with %}"),
-            ExpressionError::Syntax(error) => {
-                write!(f, "JSONata expression is invalid. {error}")?;
-                match error.position {
-                    Some(position) => write!(f, " at position {position}"),
-                    None => Ok(()),
-                }
+            ExpressionError::Syntax(error) => f.write_str(&error.message),
+            ExpressionError::TopLevel(name) => {
+                write!(f, "Reference to '{name}' at the top level is not supported.")
             }
-            ExpressionError::Eval => f.write_str("JSONata expression must not use '$eval'"),
-            ExpressionError::NoInput => f.write_str(
-                "JSONata expression must not read '$', '$$' or a field at its top level: use '$states.input'",
-            ),
-            ExpressionError::Unavailable(member) => {
-                write!(f, "JSONata expression must not read '$states.{member}' in this field")
-            }
+            ExpressionError::Root => f.write_str("Reference to '$$' is not supported."),
+            ExpressionError::NoSuchMember(name) => write!(f, "Field '$states.{name}' does not exist."),
         }
     }
 }
@@ -94,26 +88,20 @@ impl std::error::Error for ExpressionError {}
 impl Expression {
     /// Compiles a string of a definition, if it begins as an expression does. `field` is its place as AWS names
     /// it.
-    pub fn marked(text: &str, field: &str, uses: Uses) -> Option<Result<Expression, ExpressionError>> {
+    pub fn marked(text: &str, field: &str, uses: Uses) -> Option<Result<Expression, Vec<ExpressionError>>> {
         let rest = text.strip_prefix("{%")?;
         Some(match rest.strip_suffix("%}") {
             Some(inner) => Expression::compile(inner.trim(), field, uses),
-            None => Err(ExpressionError::NotClosed),
+            None => Err(vec![ExpressionError::NotClosed]),
         })
     }
 
-    fn compile(text: &str, field: &str, uses: Uses) -> Result<Expression, ExpressionError> {
-        let query = Query::compile(text, Limits::DEFAULT).map_err(ExpressionError::Syntax)?;
-        if query.names("eval") {
-            return Err(ExpressionError::Eval);
-        }
-        if query.reads_input() {
-            return Err(ExpressionError::NoInput);
-        }
-        for (member, allowed) in [("result", uses == Uses::Result), ("errorOutput", uses == Uses::Error)] {
-            if !allowed && query.names_field("states", member) {
-                return Err(ExpressionError::Unavailable(member));
-            }
+    fn compile(text: &str, field: &str, uses: Uses) -> Result<Expression, Vec<ExpressionError>> {
+        let query =
+            Query::compile(text, Limits::DEFAULT).map_err(|error| vec![ExpressionError::Syntax(error)])?;
+        let refused = references::refused(query.root(), uses);
+        if !refused.is_empty() {
+            return Err(refused);
         }
         let (text, field) = (text.to_owned(), field.to_owned());
         Ok(Expression(Arc::new(Compiled { text, field, query })))

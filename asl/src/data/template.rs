@@ -193,8 +193,8 @@ fn compile_jsonata(
         Value::String(text) => match Expression::marked(text, &format!("{field}{place}"), uses) {
             None => Template::Literal(source.clone()),
             Some(Ok(expression)) => Template::Expression(expression),
-            Some(Err(error)) => {
-                errors.push((place.to_owned(), error));
+            Some(Err(found)) => {
+                errors.extend(found.into_iter().map(|error| (place.to_owned(), error)));
                 Template::Literal(source.clone())
             }
         },

@@ -82,7 +82,6 @@ fn ordered(name: &str) -> Option<Operator> {
 
 impl<'a> Checker<'a> {
     pub(super) fn choice(&mut self, object: Object<'a, '_>, around: &Surroundings<'a, '_>) -> Option<Choice> {
-        self.required(object, &["Choices"]);
         let default = self.target(object, "Default", around.machine);
         let place = object.place.field("Choices");
         let mut rules = Vec::new();
@@ -263,7 +262,7 @@ impl<'a> Checker<'a> {
         match ReferencePath::parse(path.text()) {
             Ok(reference) => Some(reference),
             Err(error) => {
-                self.report.error(&place, format!("Value is not a Reference Path: {}", error.message));
+                self.report.error(&place, error.message);
                 None
             }
         }

@@ -62,6 +62,10 @@ pub enum Code {
     ReservedVariableName,
     /// `Assign` to something that is not a name, or is one of an outer scope.
     InvalidVariableName,
+    /// A JSONata expression that cannot be read.
+    InvalidJsonataExpression,
+    /// A JSONata expression that reads what there is not where it stands.
+    UnsupportedJsonataExpression,
     /// Looks like a path, but the name of the field does not end in `.$`.
     NoDollar,
     /// Looks like a path, but the name of the field does not end in `Path`.
@@ -87,6 +91,8 @@ impl Code {
             Code::TooDeeplyNested => "TOO_DEEPLY_NESTED",
             Code::ReservedVariableName => "RESERVED_VARIABLE_NAME",
             Code::InvalidVariableName => "INVALID_VARIABLE_NAME",
+            Code::InvalidJsonataExpression => "INVALID_JSONATA_EXPRESSION",
+            Code::UnsupportedJsonataExpression => "UNSUPPORTED_JSONATA_EXPRESSION",
             Code::NoDollar => "NO_DOLLAR",
             Code::NoPath => "NO_PATH",
             Code::PassResultIsStatic => "PASS_RESULT_IS_STATIC",

@@ -50,16 +50,23 @@ impl<'a> Checker<'a> {
         let forbidden = |character: char| {
             character.is_whitespace() || character.is_control() || LABEL_FORBIDDEN.contains(character)
         };
-        if label.is_empty() || label.chars().count() > LABEL_CHARACTERS_MAX || label.contains(forbidden) {
-            self.report.push_at(Code::InvalidLabelName, &place, format!("Invalid Label name: {label}"));
+        let mut refuse = |why: String| {
+            self.report.push_at(Code::InvalidLabelName, &place, format!("Invalid Label name: {why}"));
+        };
+        if label.chars().count() > LABEL_CHARACTERS_MAX {
+            refuse(format!(
+                "Label '{label}' exceeds the {LABEL_CHARACTERS_MAX}-character limit allowed by the service"
+            ));
+        } else if label.is_empty() || label.contains(forbidden) {
+            refuse(label.to_owned());
         } else if !self.labels.insert(label) {
             self.report.push_at(Code::DuplicateLabelName, &place, format!("Duplicate Label name: {label}"));
         }
     }
 
     fn item_reader(&mut self, reader: Object<'a, '_>) {
-        self.only_in(reader, &["Resource", "ReaderConfig"], &["Parameters"], &["Arguments"]);
         self.required(reader, &["Resource"]);
+        self.only_in(reader, &["Resource", "ReaderConfig"], &["Parameters"], &["Arguments"]);
         let resource = self.s3_resource(reader, &["getObject", "listObjectsV2"]);
         self.service_input(reader);
         let Some(fields) = self.object(reader, "ReaderConfig") else {
@@ -90,6 +97,7 @@ impl<'a> Checker<'a> {
         self.one_of(config, "CSVDelimiter", &["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"]);
         self.string(config, "ItemsPointer");
         self.quantity(config, ["MaxItems", "MaxItemsPath"], 0, ITEMS_MAX);
+        self.outside_of_context(config, &["MaxItemsPath"]);
         let reads_data = resource == Some("getObject") || transformation == Some("LOAD_AND_FLATTEN");
         if reads_data && !config.has("ManifestType") {
             self.required(config, &["InputType"]);
@@ -126,19 +134,17 @@ impl<'a> Checker<'a> {
             "MaxInputBytesPerBatchPath",
         ];
         self.only_in(batcher, &["BatchInput", LIMITS[0], LIMITS[2]], &[LIMITS[1], LIMITS[3]], &[]);
-        if !LIMITS.iter().any(|name| batcher.has(name)) {
-            self.missing_one(batcher, &LIMITS);
-        }
         self.payload(batcher, "BatchInput", Uses::Input);
         self.quantity(batcher, [LIMITS[0], LIMITS[1]], 1, ITEMS_MAX);
         self.quantity(batcher, [LIMITS[2], LIMITS[3]], 1, BATCH_BYTES_MAX);
+        self.outside_of_context(batcher, &[LIMITS[1], LIMITS[3]]);
     }
 
     fn result_writer(&mut self, writer: Object<'a, '_>) {
-        self.only_in(writer, &["Resource", "WriterConfig"], &["Parameters"], &["Arguments"]);
         if !writer.has("WriterConfig") {
             self.required(writer, &["Resource"]);
         }
+        self.only_in(writer, &["Resource", "WriterConfig"], &["Parameters"], &["Arguments"]);
         self.s3_resource(writer, &["putObject"]);
         self.service_input(writer);
         if let Some(fields) = self.object(writer, "WriterConfig") {

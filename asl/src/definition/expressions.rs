@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::diagnostic::Code;
 use super::fields::Object;
 use super::place::Place;
 use super::values::may_see_execution_input;
 use super::{Checker, QueryLanguage};
-use crate::data::expression::{Expression, Uses};
+use crate::data::expression::{Expression, ExpressionError, Uses};
 use crate::data::path::{Path, Root};
 use crate::data::template::Template;
 
@@ -31,8 +32,10 @@ impl<'a> Checker<'a> {
                 self.note_expression(&expression);
                 Given::Expression(Some(expression))
             }
-            Some(Err(error)) => {
-                self.report.error(&place, error.to_string());
+            Some(Err(errors)) => {
+                for error in &errors {
+                    self.refuse(&place, error);
+                }
                 Given::Expression(None)
             }
         }
@@ -54,11 +57,22 @@ impl<'a> Checker<'a> {
             }
             Err(errors) => {
                 for (below, error) in errors {
-                    self.report.error(&place.below(&below), error.to_string());
+                    self.refuse(&place.below(&below), &error);
                 }
                 None
             }
         }
+    }
+
+    fn refuse(&mut self, place: &Place<'_>, error: &ExpressionError) {
+        let code = match error {
+            ExpressionError::NotClosed => Code::SchemaValidationFailed,
+            ExpressionError::Syntax(_) => Code::InvalidJsonataExpression,
+            ExpressionError::TopLevel(_) | ExpressionError::Root | ExpressionError::NoSuchMember(_) => {
+                Code::UnsupportedJsonataExpression
+            }
+        };
+        self.report.push_at(code, place, error.to_string());
     }
 
     /// Takes down what a path reads.

@@ -100,9 +100,17 @@ const STATE_FIELDS: &[(&str, Availability, &[StateType])] = &[
     ("Label", Both, MAP),
 ];
 
+/// The fields without which a state is none, beside `Type`.
+const REQUIRED_FIELDS: &[(StateType, &[&str])] =
+    &[(Task, &["Resource"]), (Choice, &["Choices"]), (Parallel, &["Branches"])];
+
 impl<'a> Checker<'a> {
-    /// Reports the fields of a state that its type or its language does not have.
+    /// Reports the fields of a state that are missing, and those that its type or its language does not
+    /// have.
     pub(super) fn state_fields(&mut self, state: Object<'a, '_>, state_type: StateType) {
+        if let Some((_, names)) = REQUIRED_FIELDS.iter().find(|(of, _)| *of == state_type) {
+            self.required(state, names);
+        }
         for name in state.fields.keys() {
             let row =
                 STATE_FIELDS.iter().find(|(field, _, types)| field == name && types.contains(&state_type));
@@ -143,6 +151,9 @@ impl<'a> Checker<'a> {
     }
 
     fn language_of(&mut self, object: Object<'a, '_>, name: &str, availability: Availability) {
+        if self.is_mixed {
+            return;
+        }
         let (set, only) = match (object.language, availability) {
             (QueryLanguage::Jsonata, JsonPathOnly) => ("JSONata", "JSONPath"),
             (QueryLanguage::JsonPath, JsonataOnly) => ("JSONPath", "JSONata"),

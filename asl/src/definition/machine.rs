@@ -37,19 +37,30 @@ pub(super) struct Surroundings<'a, 'o> {
 }
 
 impl<'a> Checker<'a> {
-    /// Compiles a machine and all states in it.
+    /// Reports which of the fields of a machine are missing, and those that it does not have.
+    pub(super) fn machine_fields(&mut self, object: Object<'a, '_>, fields: &[&str]) {
+        self.required(object, &["States", "StartAt"]);
+        self.only(object, fields);
+    }
+
+    /// Compiles a machine and all states in it; see [`Checker::machine_fields`] for its other fields.
     pub(super) fn machine(
         &mut self,
         object: Object<'a, '_>,
         outline: &MachineOutline<'a>,
         scope: &Scope<'a, '_>,
     ) {
-        self.required(object, &["States", "StartAt"]);
-        let Some(states) = self.object(object, "States") else { return };
         let place = object.place.field("States");
-        if states.is_empty() {
-            self.report.error(&place, "Value cannot be empty");
+        let Some(states) = self.object(object, "States").filter(|states| !states.is_empty()) else {
+            if object.get("States").and_then(Value::as_object).is_some() {
+                self.report.error(&place, "Value cannot be empty");
+            }
+            // Which state it names cannot be told, but whether it is a name.
+            self.string(object, "StartAt");
             return;
+        };
+        if outline.id.0 == 0 {
+            self.has_end = has_end(states);
         }
         let start = self.target(object, "StartAt", outline);
         let variables = self.variables(states, &place, scope.outer);
@@ -57,11 +68,14 @@ impl<'a> Checker<'a> {
         for (name, state) in states {
             self.state(name, state, &place.field(name), &surroundings);
         }
-        if object.has("StartAt") {
+        if !self.has_end {
+            // AWS then does not ask what can be reached. It gives this no location.
+            if outline.id.0 == 0 {
+                let message = "Workflow has no terminal state".to_owned();
+                self.report.push(Code::MissingEndState, None, message);
+            }
+        } else if object.has("StartAt") {
             self.reachability(object.get("StartAt").and_then(Value::as_str), states, &place);
-        }
-        if outline.id.0 == 0 {
-            self.terminal_state(states);
         }
         if let Some(slot) = self.machines.get_mut(outline.id.0 as usize) {
             *slot = start.map(|start_at| Machine { start_at });
@@ -105,23 +119,11 @@ impl<'a> Checker<'a> {
             self.report.push_at(Code::MissingTransitionTarget, &place.field(name), message);
         }
     }
+}
 
-    /// Reports that no state anywhere ends the workflow; AWS gives this no location.
-    fn terminal_state(&mut self, states: &'a Map<String, Value>) {
-        let mut open: Vec<&Value> = states.values().collect();
-        while let Some(state) = open.pop() {
-            if is_terminal(state) || is_dead_end(state) {
-                return;
-            }
-            let branches = state.get("Branches").and_then(Value::as_array).into_iter().flatten();
-            let processors = [state.get("ItemProcessor"), state.get("Iterator")].into_iter().flatten();
-            let machines = branches.chain(processors);
-            open.extend(
-                machines.filter_map(|machine| machine.get("States")?.as_object()).flat_map(Map::values),
-            );
-        }
-        self.report.push(Code::MissingEndState, None, "Workflow has no terminal state".to_owned());
-    }
+/// Whether one of the outermost states ends the workflow. A state that lacks its transition may be meant to.
+fn has_end(states: &Map<String, Value>) -> bool {
+    states.values().any(|state| is_terminal(state) || is_dead_end(state))
 }
 
 /// The names of all states that a state leads to.

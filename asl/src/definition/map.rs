@@ -33,6 +33,10 @@ impl<'a> Checker<'a> {
         let item_selector = self.item_selector(object);
         let max_concurrency = self.quantity(object, ["MaxConcurrency", "MaxConcurrencyPath"], 0, COUNT_MAX);
         let tolerated_failure = self.tolerated_failure(object);
+        self.outside_of_context(
+            object,
+            &["MaxConcurrencyPath", "ToleratedFailureCountPath", "ToleratedFailurePercentagePath"],
+        );
         let handling = self.error_handling(object, around);
         let next = self.next(object, around);
         self.distributed_fields(object);
@@ -102,7 +106,7 @@ impl<'a> Checker<'a> {
         };
         let place = object.place.field(name);
         let processor = Object { fields, place: &place, language: self.language };
-        self.only(processor, &["StartAt", "States", "ProcessorConfig"]);
+        self.machine_fields(processor, &["StartAt", "States", "ProcessorConfig"]);
         let scope = match self.mode(processor) {
             Mode::Inline => Scope { workflow: around.workflow, outer: Some(around.variables) },
             Mode::Distributed(children) => {
@@ -122,8 +126,8 @@ impl<'a> Checker<'a> {
         let mode = self.one_of(config, "Mode", &["INLINE", "DISTRIBUTED"]);
         match mode {
             Some("DISTRIBUTED") => {
-                self.only(config, &["Mode", "ExecutionType"]);
                 self.required(config, &["ExecutionType"]);
+                self.only(config, &["Mode", "ExecutionType"]);
                 Mode::Distributed(match self.one_of(config, "ExecutionType", &["STANDARD", "EXPRESS"]) {
                     Some("STANDARD") => Some(WorkflowType::Standard),
                     Some(_) => Some(WorkflowType::Express),

@@ -28,7 +28,8 @@ pub(super) fn parse(text: &str) -> Result<Resource, ResourceError> {
         "lambda" if owned && named("function:") => Ok(Resource::Function { arn }),
         // How an engine that spoke AMQP before this one named functions: it has no account and a region of its own.
         "rpcmessage" if named("function:") => Ok(Resource::Function { arn }),
-        "states" if region.is_empty() && account.is_empty() => {
+        // AWS needs neither region nor account here, but takes them: its console writes them into what it exports.
+        "states" => {
             let (service, action, pattern) = integration(rest).ok_or(ResourceError::NotRecognized)?;
             let (service, action) = (service.to_owned(), action.to_owned());
             Ok(Resource::Service(ServiceResource { arn, service, action, pattern }))

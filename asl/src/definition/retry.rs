@@ -67,13 +67,19 @@ impl<'a> Checker<'a> {
             "MaxDelaySeconds",
             "JitterStrategy",
         ];
-        self.only(entry, FIELDS);
         self.required(entry, &["ErrorEquals"]);
+        self.only(entry, FIELDS);
         let error_equals = self.error_equals(entry, is_last);
         let interval = self.whole(entry, "IntervalSeconds", 0, TIMEOUT_SECONDS_MAX);
         let max_attempts = self.whole(entry, "MaxAttempts", 0, TIMEOUT_SECONDS_MAX);
         let backoff_rate = self.number(entry, "BackoffRate", 1, None).and_then(serde_json::Number::as_f64);
         let max_delay_seconds = self.whole(entry, "MaxDelaySeconds", 1, MAX_DELAY_SECONDS_MAX);
+        if let (Some(interval), Some(max_delay)) = (interval, max_delay_seconds)
+            && max_delay <= interval
+        {
+            let message = "MaxDelaySeconds must be greater than IntervalSeconds";
+            self.report.error(&entry.place.field("MaxDelaySeconds"), message);
+        }
         let jitter = match self.one_of(entry, "JitterStrategy", &["NONE", "FULL"]) {
             Some("FULL") => Jitter::Full,
             _ => Jitter::None,
@@ -94,8 +100,8 @@ impl<'a> Checker<'a> {
         is_last: bool,
         around: &Surroundings<'a, '_>,
     ) -> Option<Catcher> {
-        self.only_in(entry, &["ErrorEquals", "Next", "Assign"], &["ResultPath"], &["Output"]);
         self.required(entry, &["ErrorEquals", "Next"]);
+        self.only_in(entry, &["ErrorEquals", "Next", "Assign"], &["ResultPath"], &["Output"]);
         let assign = self.assign(entry, Uses::Error);
         let output = if entry.is_jsonata() { self.payload(entry, "Output", Uses::Error) } else { None };
         let error_equals = self.error_equals(entry, is_last);
@@ -110,10 +116,11 @@ impl<'a> Checker<'a> {
         for (index, _) in names.iter().enumerate().filter(|(_, name)| !name.is_string()) {
             self.report.error(&place.element(index), "Expected value of type [STRING]");
         }
-        let names: Vec<String> = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        if names.iter().any(|name| name == ALL) && (names.len() > 1 || !is_last) {
-            self.report.error(&place, "States.ALL must appear alone and at end of list");
+        let all = |index: usize| names.get(index).and_then(Value::as_str) == Some(ALL);
+        let is_alone_and_last = names.len() == 1 && is_last;
+        for index in (0..names.len()).filter(|index| all(*index) && !is_alone_and_last) {
+            self.report.error(&place.element(index), "States.ALL must appear alone and at end of list");
         }
-        Some(names)
+        Some(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
     }
 }

@@ -36,13 +36,14 @@ impl<'a> Checker<'a> {
             return;
         };
         let object = Object { fields, place, language: self.language };
-        let (Some(state_type), Some(language)) = (self.state_type(object), self.state_language(object))
-        else {
-            return;
-        };
+        let Some(state_type) = self.state_type(object) else { return };
+        let language = language_of(object);
         let object = Object { fields, place, language };
         let around_it = std::mem::replace(&mut self.state, (name.to_owned(), place.to_string()));
+        let mixes = self.mixes(object);
+        let mixed_around_it = std::mem::replace(&mut self.is_mixed, mixes);
         self.state_fields(object, state_type);
+        self.query_language(object);
         let uses = match state_type {
             StateType::Task | StateType::Parallel | StateType::Map => Uses::Result,
             _ => Uses::Input,
@@ -51,6 +52,7 @@ impl<'a> Checker<'a> {
         let flow = self.flow(object, state_type, uses);
         let kind = self.kind(object, state_type, outline, around);
         self.state = around_it;
+        self.is_mixed = mixed_around_it;
         if let Some(slot) = self.states.get_mut(outline.id.0 as usize) {
             *slot = kind.map(|kind| State { name: Arc::from(name), flow, assign, kind });
         }
@@ -59,9 +61,15 @@ impl<'a> Checker<'a> {
     fn state_name(&mut self, name: &str, place: &Place<'_>) {
         let maximum = limits::NAME_CHARACTERS_MAX;
         if name.is_empty() {
-            self.report.push_at(Code::InvalidStateName, place, "State name cannot be empty");
+            self.report.push_at(
+                Code::InvalidStateName,
+                place,
+                "Invalid State name: State name cannot be empty",
+            );
         } else if name.chars().count() > maximum {
-            let message = format!("State name must not be longer than {maximum} characters");
+            let message = format!(
+                "Invalid State name: State '{name}' exceeds the {maximum}-character limit allowed by the service"
+            );
             self.report.push_at(Code::InvalidStateName, place, message);
         }
     }
@@ -79,27 +87,20 @@ impl<'a> Checker<'a> {
         known
     }
 
-    /// The language of a state. A machine in JSONata cannot be taken back state by state; AWS then says
-    /// no more about that state's language.
-    fn state_language(&mut self, object: Object<'a, '_>) -> Option<QueryLanguage> {
-        let language = self.query_language(object)?;
-        if self.language == Jsonata && language == JsonPath {
+    /// Whether a state takes back the language of a machine in JSONata, which is reported. AWS then says nothing
+    /// of fields of the other language.
+    fn mixes(&mut self, object: Object<'a, '_>) -> bool {
+        let mixes = self.language == Jsonata && object.language == JsonPath;
+        if mixes {
             let message = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine";
             self.report.error(object.place, message);
-            return None;
         }
-        Some(language)
+        mixes
     }
 
-    /// `QueryLanguage`, or what is around if it is absent; `None` if it is wrong.
-    pub(super) fn query_language(&mut self, object: Object<'a, '_>) -> Option<QueryLanguage> {
-        if !object.has("QueryLanguage") {
-            return Some(object.language);
-        }
-        match self.one_of(object, "QueryLanguage", &["JSONPath", "JSONata"])? {
-            "JSONata" => Some(Jsonata),
-            _ => Some(JsonPath),
-        }
+    /// Checks the value of `QueryLanguage`.
+    pub(super) fn query_language(&mut self, object: Object<'a, '_>) {
+        self.one_of(object, "QueryLanguage", &["JSONPath", "JSONata"]);
     }
 
     /// The fields that move data. Those that the state's type does not have are absent.
@@ -245,7 +246,6 @@ impl<'a> Checker<'a> {
         outline: &StateOutline<'a>,
         around: &Surroundings<'a, '_>,
     ) -> Option<Parallel> {
-        self.required(object, &["Branches"]);
         let handling = self.error_handling(object, around);
         let next = self.next(object, around);
         let place = object.place.field("Branches");
@@ -257,12 +257,22 @@ impl<'a> Checker<'a> {
                 continue;
             };
             let branch = Object { fields, place: &place, language: self.language };
-            self.only(branch, &["StartAt", "States"]);
+            self.machine_fields(branch, &["StartAt", "States"]);
             let scope = Scope { workflow: around.workflow, outer: Some(around.variables) };
             self.machine(branch, machine, &scope);
         }
         let branches = outline.branches.iter().map(|machine| machine.id).collect();
         Some(Parallel { branches, handling, next: next? })
+    }
+}
+
+/// The language that an object is in. To AWS everything is JSONata that does not say `JSONPath`, what it reports as
+/// unknown included.
+pub(super) fn language_of(object: Object<'_, '_>) -> QueryLanguage {
+    match object.get("QueryLanguage") {
+        None => object.language,
+        Some(value) if value == "JSONPath" => JsonPath,
+        Some(_) => Jsonata,
     }
 }
 

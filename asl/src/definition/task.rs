@@ -11,7 +11,6 @@ use crate::program::{Pattern, Quantity, Resource, Task};
 
 impl<'a> Checker<'a> {
     pub(super) fn task(&mut self, object: Object<'a, '_>, around: &Surroundings<'a, '_>) -> Option<Task> {
-        self.required(object, &["Resource"]);
         let resource = self.resource(object, around.workflow);
         let credentials = self.credentials(object, resource.as_ref());
         let timeout = self.quantity(object, ["TimeoutSeconds", "TimeoutSecondsPath"], 1, TIMEOUT_SECONDS_MAX);

@@ -104,12 +104,13 @@ impl<'a> Checker<'a> {
             return None;
         };
         let size = number.as_f64().unwrap_or(f64::MAX);
+        // AWS writes the bounds of a number that may have a fraction with one.
         if size < f64::from(min) {
-            self.report.error(&place, format!("Minimum value is {min}"));
+            self.report.error(&place, format!("Minimum value is {min}.0"));
             return None;
         }
         if let Some(max) = max.filter(|max| size > f64::from(*max)) {
-            self.report.error(&place, format!("Maximum value is {max}"));
+            self.report.error(&place, format!("Maximum value is {max}.0"));
             return None;
         }
         Some(number)
@@ -169,9 +170,19 @@ impl<'a> Checker<'a> {
         match ReferencePath::parse(path.text()) {
             Ok(reference) => Some(reference),
             Err(error) => {
-                let message = format!("Value is not a Reference Path: {}", error.message);
-                self.report.error(&object.place.field(name), message);
+                self.report.error(&object.place.field(name), error.message);
                 None
+            }
+        }
+    }
+
+    /// Refuses paths into the context object in fields that have none of them.
+    pub(super) fn outside_of_context(&mut self, object: Object<'a, '_>, names: &[&str]) {
+        for name in names {
+            let is_of_context = object.get(name).and_then(Value::as_str).is_some_and(is_context_path);
+            if is_of_context && !object.is_jsonata() {
+                let message = "Value is not a Reference Path: Reference path must not be a path into the context object";
+                self.report.error(&object.place.field(name), message);
             }
         }
     }
@@ -262,6 +273,10 @@ impl<'a> Checker<'a> {
             self.report.push_at(Code::NoPath, place, message);
         }
     }
+}
+
+fn is_context_path(text: &str) -> bool {
+    text.starts_with("$$")
 }
 
 /// AWS's answer to something that is not a path.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jlens_core::reads::{Read, Reads};
-use jlens_core::{Bindings, CancelToken, Error, HostFunction, NodeKind, Options, function_catalog};
+use jlens_core::{Bindings, CancelToken, Error, HostFunction, Node, NodeKind, Options, function_catalog};
 use serde_json::{Number, Value};
 
 use super::budget::Budget;
@@ -97,6 +97,8 @@ const LAST_WALL: Duration = Duration::from_secs(2);
 /// Closures that hold each other are dropped one within the other: as many as [`Meter`] lets live need less.
 const CLOSURE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
+/// The one function of JSONata that AWS does not have: to call it is to call something else than a function.
+const EVAL: &str = "eval";
 /// The result is a function, which is no value.
 const FUNCTION: &str = "function";
 
@@ -198,9 +200,9 @@ impl Query {
         Ok(query)
     }
 
-    /// Whether a name stands anywhere behind a `$`.
-    pub(super) fn names(&self, name: &str) -> bool {
-        self.names.contains(name)
+    /// The expression as it was read.
+    pub(super) fn root(&self) -> &Node {
+        &self.expression.ast().root
     }
 
     /// The bindings that it reads, but functions.
@@ -212,20 +214,6 @@ impl Query {
     /// Every name behind a `$`, of a variable or not.
     pub(super) fn all_names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
-    }
-
-    /// Whether it reads anything of its input. That something is made in its context alone is no reading.
-    pub(super) fn reads_input(&self) -> bool {
-        match self.reads.input() {
-            None => false,
-            Some(Read::Whole) => true,
-            Some(Read::Fields(fields)) => !fields.is_empty(),
-        }
-    }
-
-    /// Whether a field of a binding is read by its name.
-    pub(super) fn names_field(&self, binding: &str, field: &str) -> bool {
-        self.reads.binding(binding).and_then(Read::fields).is_some_and(|fields| fields.contains_key(field))
     }
 
     /// Whether what lies under these names, the first that of a binding, may be read.
@@ -319,6 +307,9 @@ impl Query {
 
     fn bindings(&self, variables: Vec<(String, Value)>, shared: &Shared) -> Bindings {
         let mut bindings: Bindings = variables.into_iter().collect();
+        if self.names.contains(EVAL) && bindings.get(EVAL).is_none() {
+            bindings = bindings.var(EVAL, Value::Null);
+        }
         for own in &self.functions {
             let taken = bindings.get(own.name()).is_some();
             if !taken {
