@@ -62,7 +62,7 @@ fn ends(program: &Program) -> bool {
         role_arn: "arn:aws:iam::123456789012:role/role".to_owned(),
         started_at,
         input: json!({}),
-        redrive_count: 0,
+        redrive: None,
         state_machine_id: "arn:aws:states:us-east-1:123456789012:stateMachine:machine".to_owned(),
         state_machine_name: "machine".to_owned(),
     };
