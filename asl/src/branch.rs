@@ -21,9 +21,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::data::Variables;
 use crate::data::context::{ExecutionFacts, MapItem, Redrive};
 use crate::data::timestamp::Timestamp;
+use crate::data::{Budget, Variables};
 use crate::history::{EventKind, HistoryEvent};
 use crate::limits::Limits;
 use crate::program::{Program, StateId, StateKind};
@@ -369,6 +369,7 @@ impl Turn<'_> {
 
     /// Does the state's work, for the first time or again.
     fn attempt(&mut self) {
+        self.budget = Budget::of_attempt();
         let state = self.state();
         let done = match &state.kind {
             StateKind::Pass(pass) => self.pass(pass),

@@ -13,6 +13,7 @@ use crate::data::random::Random;
 use crate::data::steps::{Step, Steps};
 use crate::data::template::Template;
 
+pub mod budget;
 pub mod context;
 pub mod expression;
 pub mod failure;
@@ -25,6 +26,7 @@ pub mod template;
 pub mod timestamp;
 pub mod variables;
 
+pub use budget::Budget;
 pub use context::Context;
 pub use failure::{Failure, Problem};
 pub use variables::Variables;
@@ -86,6 +88,9 @@ pub enum ResultPath {
     At(ReferencePath),
 }
 
+/// Steps of a path that cost as much as one of a [`Budget`].
+const PATH_STEPS_PER_STEP: u64 = 8;
+
 /// What the expressions of a state can see.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
@@ -130,8 +135,16 @@ impl<'a> Scope<'a> {
 
     /// What a path finds.
     pub fn read(&self, path: &Path) -> Result<Cow<'a, Value>, PathError> {
+        let budget = &self.context.budget;
+        if budget.left() == 0 {
+            return Err(PathError::LimitExceeded);
+        }
         match self.document(path.root()) {
-            Some(document) => path.evaluate(document),
+            Some(document) => {
+                let (found, steps) = path.evaluate_counted(document);
+                budget.spend(1 + steps / PATH_STEPS_PER_STEP);
+                found
+            }
             None => Err(PathError::NoResults { path: path.text().to_owned() }),
         }
     }

@@ -171,3 +171,23 @@ fn a_wait_says_how_long_it_is() {
     let waits = tried(json!({"Type": "Wait", "Seconds": 90, "End": true}), json!(1), 0, None);
     assert_eq!(waits.progress, Progress::Wait { seconds: 90.0 });
 }
+
+/// A definition of a few kilobytes must not hold an engine, and nothing may come of what was cut short.
+#[test]
+fn what_the_expressions_of_a_state_take_together_is_bounded() {
+    let numbers: Vec<u32> = (0..20_000).collect();
+    let contains: Value =
+        (0..400).map(|place| (format!("f{place}.$"), json!("States.ArrayContains($.v, 70000)"))).collect();
+    let states = [
+        json!({"Type": "Pass", "Parameters": contains, "End": true}),
+        json!({
+            "Type": "Map", "ItemsPath": "$.v", "ItemSelector": {"a.$": "States.ArrayLength($.v)"}, "End": true,
+            "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Succeed"}}},
+        }),
+    ];
+    for state in states {
+        let tried = tried(state, json!({"v": numbers}), 0, None);
+        let cause = "The expressions of the state take too many steps together.";
+        assert_eq!(tried.verdict(), &Verdict::Failed { failure: Failure::runtime(cause), retrier: None });
+    }
+}

@@ -35,6 +35,9 @@ impl<'a> Turn<'a> {
         self.handled.catcher = Some(place);
         if let Err(problem) = self.catch(place, catcher, failed) {
             let failed = self.told(problem);
+            if self.steps.are_kept() {
+                self.handled.failure = Some(failed.failure.clone());
+            }
             self.end_failed(failed);
         }
     }

@@ -9,14 +9,13 @@ use super::{
     Branch, BranchEnd, BranchFailure, BranchResult, Effect, EventRef, FailedState, Outcome, Role, Run, Tick,
     Transition, Visit, Waiting,
 };
-use crate::data::expression::Budget;
 use crate::data::failure::names;
 use crate::data::json::is_deeper_than;
 use crate::data::random::Random;
 use crate::data::steps::Steps;
 use crate::data::template::Template;
 use crate::data::variables::Assigned;
-use crate::data::{Context, Failure, Problem, Scope};
+use crate::data::{Budget, Context, Failure, Problem, Scope};
 use crate::history::{EventKind, HistoryEvent, Iteration};
 use crate::limits::{FUSED_BYTES_MAX, JSON_DEPTH_MAX};
 use crate::program::{Edge, Next, State, StateType, Way};
@@ -66,7 +65,7 @@ impl<'a> Turn<'a> {
             ways: Vec::new(),
             recorded_bytes: 0,
             evaluation_failed: false,
-            budget: Budget::of_transition(),
+            budget: Budget::of_attempt(),
             steps: Steps::default(),
             handled: Handled::default(),
         }
@@ -88,9 +87,9 @@ impl<'a> Turn<'a> {
         self.run.program.state(self.branch.state)
     }
 
-    /// Whether what this transition records should not grow further: its history is one row.
+    /// Whether this transition should not grow further: its history is one row, and it holds an engine.
     pub(super) fn is_full(&self) -> bool {
-        self.recorded_bytes >= FUSED_BYTES_MAX
+        self.recorded_bytes >= FUSED_BYTES_MAX || self.budget.is_touched()
     }
 
     /// The branch goes on within this transition.
@@ -267,8 +266,9 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The compact text of a value, if its size and depth are within bounds.
+    /// The compact text of a value, if its size and depth are within bounds, and so is what it took to make it.
     pub(super) fn bounded(&self, value: &Value, what: &str) -> Result<String, Failure> {
+        self.budget.check()?;
         let text = value.to_string();
         if text.len() > self.run.limits.payload_bytes_max || is_deeper_than(value, JSON_DEPTH_MAX) {
             return Err(Failure::data_limit_exceeded(what));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::data::expression::Budget;
+use crate::data::budget::Budget;
 use crate::data::timestamp::Timestamp;
 use crate::data::variables::Variables;
 

@@ -18,7 +18,6 @@ use serde_json::{Map, Value};
 use crate::data::random::Random;
 use crate::data::{Problem, Scope, Work};
 
-mod budget;
 mod functions;
 mod host;
 mod message;
@@ -27,7 +26,6 @@ mod query;
 mod references;
 mod rewrite;
 
-pub use budget::Budget;
 pub use query::{Limits, Query, QueryError};
 
 /// What of `$states` an expression may read beside `input` and `context`.
@@ -52,6 +50,11 @@ struct Compiled {
     field: String,
     query: Query,
 }
+
+/// The one function of JSONata that AWS does not have: to call it is to call something else than a function.
+const EVAL: &str = "eval";
+/// What an expression is given is copied and read: as much as so many copies.
+const BINDING_PRICE: u64 = 2;
 
 /// Why a text is no expression, or none that may stand there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,13 +131,20 @@ impl Expression {
         let query = &self.0.query;
         let mut variables: Vec<(String, Value)> = Vec::new();
         if query.may_read(&["states"]) {
-            variables.push(("states".to_owned(), self.states(scope)));
+            let states = self.states(scope);
+            scope.context.budget.spend_on(&states, BINDING_PRICE);
+            variables.push(("states".to_owned(), states));
         }
         // A variable goes before a function of its name, which the library takes the name for.
         for name in query.all_names() {
             if let Some(value) = scope.context.variables.get(name) {
-                variables.push((name.to_owned(), query.part(&[name], value)));
+                let part = query.part(&[name], value);
+                scope.context.budget.spend_on(&part, BINDING_PRICE);
+                variables.push((name.to_owned(), part));
             }
+        }
+        if query.all_names().any(|name| name == EVAL) && !variables.iter().any(|(name, _)| name == EVAL) {
+            variables.push((EVAL.to_owned(), Value::Null));
         }
         let found = query.evaluate_within(&scope.context.budget, None, variables, scope.context.now, random);
         match found {

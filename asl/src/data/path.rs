@@ -152,6 +152,21 @@ impl Path {
     /// Where AWS and Jayway differ, AWS is followed: a path that is not definite finds `[]` instead
     /// of failing on a missing parent. A slice or index on something that is no array still fails.
     pub fn evaluate<'a>(&self, document: &'a Value) -> Result<Cow<'a, Value>, PathError> {
+        self.evaluate_counted(document).0
+    }
+
+    /// The same, and how many steps it took; those of paths of names and indices are not counted.
+    pub fn evaluate_counted<'a>(&self, document: &'a Value) -> (Result<Cow<'a, Value>, PathError>, u64) {
+        let mut budget = Budget::new();
+        let found = self.evaluate_within(document, &mut budget);
+        (found, budget.steps_used())
+    }
+
+    fn evaluate_within<'a>(
+        &self,
+        document: &'a Value,
+        budget: &mut Budget,
+    ) -> Result<Cow<'a, Value>, PathError> {
         let result = match &self.engine {
             Engine::Plain => {
                 return match evaluate::walk_plain(&self.route, self.route.segments.len(), document) {
@@ -159,8 +174,8 @@ impl Path {
                     Err(fault) => Err(fault.describe(&self.route)),
                 };
             }
-            Engine::Library(query) => query.evaluate(&self.route, document, &mut Budget::new()),
-            Engine::Own => evaluate::evaluate(&self.route, document, document, &mut Budget::new()),
+            Engine::Library(query) => query.evaluate(&self.route, document, budget),
+            Engine::Own => evaluate::evaluate(&self.route, document, document, budget),
         };
         match result {
             Err(fault) if !self.is_definite() && fault.is_missing() => {

@@ -1,5 +1,7 @@
 //! Payload templates: JSON with paths and intrinsic calls in it, or with JSONata expressions, compiled once.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::data::expression::{Expression, ExpressionError, Uses};
@@ -146,7 +148,7 @@ impl Member {
 
 /// Reads a path that stands in a named field; missing is `States.Runtime` in AWS's words.
 pub fn read_field(path: &Path, field: &str, scope: Scope<'_>) -> Result<Value, Failure> {
-    scope.read(path).map(std::borrow::Cow::into_owned).map_err(|error| {
+    scope.read(path).map(|found| copied(found, scope, 1)).map_err(|error| {
         if !error.is_not_found() {
             return Failure::runtime(format!("Invalid path '{}' : {error}", path.text()));
         }
@@ -158,6 +160,14 @@ pub fn read_field(path: &Path, field: &str, scope: Scope<'_>) -> Result<Value, F
     })
 }
 
+/// What an intrinsic function does to an argument costs as much as so many copies of it.
+const INTRINSIC_PRICE: u64 = 4;
+
+fn copied(found: Cow<'_, Value>, scope: Scope<'_>, price: u64) -> Value {
+    scope.context.budget.spend_on(&found, price);
+    found.into_owned()
+}
+
 /// Evaluates an intrinsic call in a scope.
 pub fn evaluate_intrinsic(
     intrinsic: &Intrinsic<Path>,
@@ -165,7 +175,7 @@ pub fn evaluate_intrinsic(
     random: &mut Random,
 ) -> Result<Value, Failure> {
     let mut resolve = |path: &Path| {
-        scope.read(path).map(std::borrow::Cow::into_owned).map_err(|_| {
+        scope.read(path).map(|found| copied(found, scope, INTRINSIC_PRICE)).map_err(|_| {
             let document = shown_document(path, scope);
             format!(
                 "The JsonPath argument for the field '{}' could not be found in the input '{document}'",
@@ -173,6 +183,7 @@ pub fn evaluate_intrinsic(
             )
         })
     };
+    scope.context.budget.check()?;
     intrinsic.evaluate(&mut resolve, random).map_err(|error| Failure::runtime(error.cause))
 }
 

@@ -9,9 +9,10 @@ use super::rewrite;
 
 /// Bytes that a closure takes, and its place on the stack when closures that hold each other are dropped.
 const CLOSURE_BYTES: usize = 1_024;
-/// Elements that all comparisons of an evaluation look at together, at most: each is one step to the library,
-/// however long the arrays are.
-const COMPARED_MAX: usize = 10_000_000;
+/// Elements of an array, or bytes of a text, that something done with it looks at in the time of a step: to the
+/// library `$sum($v)` is one step, however long the array is.
+const ELEMENTS_PER_STEP: u64 = 32;
+const BYTES_PER_STEP: u64 = 256;
 /// Bytes that a member of an object takes.
 const MEMBER_BYTES: usize = 96;
 /// Bytes that an element of an array takes, and a little more.
@@ -27,20 +28,42 @@ pub(super) struct Meter {
     pub(super) result_is_function: bool,
     /// Steps that it took.
     pub(super) steps: u64,
-    /// Elements that may still be looked at by comparisons.
-    comparable: usize,
+    /// Steps that may still be spent on looking at what is long.
+    looks_left: u64,
+    looks_max: u64,
 }
 
 impl Meter {
-    /// With so many bytes; the token stops what makes more.
-    pub(super) fn new(bytes: usize, token: CancelToken) -> Self {
-        Meter { left: bytes, token, result_is_function: false, steps: 0, comparable: COMPARED_MAX }
+    /// With so many bytes, and steps to look at what is long; the token stops what makes or takes more.
+    pub(super) fn new(bytes: usize, looks: u64, token: CancelToken) -> Self {
+        let (looks_left, looks_max) = (looks, looks);
+        Meter { left: bytes, token, result_is_function: false, steps: 0, looks_left, looks_max }
+    }
+
+    /// Steps that were spent on looking at what is long.
+    pub(super) fn looked_at(&self) -> u64 {
+        self.looks_max - self.looks_left
+    }
+
+    fn look_at(&mut self, value: ValueRef<'_>) {
+        let steps = match value.type_name() {
+            "array" => elements(value) / ELEMENTS_PER_STEP,
+            "string" => bytes(value) / BYTES_PER_STEP,
+            _ => return,
+        };
+        match self.looks_left.checked_sub(steps) {
+            Some(left) => self.looks_left = left,
+            None => {
+                self.looks_left = 0;
+                self.token.cancel();
+            }
+        }
     }
 
     fn pay(&mut self, value: ValueRef<'_>) {
         let bytes = match value.type_name() {
-            "string" => value.to_json().as_ref().and_then(Value::as_str).map_or(0, str::len),
-            "array" => elements(value).saturating_mul(ELEMENT_BYTES),
+            "string" => usize::try_from(bytes(value)).unwrap_or(usize::MAX),
+            "array" => usize::try_from(elements(value)).unwrap_or(usize::MAX).saturating_mul(ELEMENT_BYTES),
             // What it shares with others is not counted again.
             _ => MEMBER_BYTES,
         };
@@ -65,6 +88,13 @@ impl Tracer for Meter {
             NodeKind::Object { pairs } => self.take(MEMBER_BYTES.saturating_mul(pairs.len() + 1)),
             _ => {}
         }
+        if let (
+            NodeKind::Variable { .. } | NodeKind::Path { .. } | NodeKind::Function { .. },
+            Outcome::Value(value),
+        ) = (&node.kind, outcome)
+        {
+            self.look_at(value);
+        }
         let makes = match &node.kind {
             NodeKind::Binary { op: BinaryOp::Concat, .. }
             | NodeKind::Array { .. }
@@ -81,15 +111,8 @@ impl Tracer for Meter {
     }
 
     fn operands(&mut self, _: &Node, lhs: ValueRef<'_>, rhs: ValueRef<'_>) {
-        for operand in [lhs, rhs] {
-            if operand.type_name() != "array" {
-                continue;
-            }
-            match self.comparable.checked_sub(elements(operand)) {
-                Some(left) => self.comparable = left,
-                None => self.token.cancel(),
-            }
-        }
+        self.look_at(lhs);
+        self.look_at(rhs);
     }
 
     fn steps(&mut self, steps: u64) {
@@ -104,10 +127,15 @@ impl Tracer for Meter {
 }
 
 /// How many elements an array has: a view of it without any says how many it leaves out.
-fn elements(array: ValueRef<'_>) -> usize {
+fn elements(array: ValueRef<'_>) -> u64 {
     let limits = CaptureLimits { max_items: 0, ..CaptureLimits::default() };
     let shown = array.capture(&limits);
     let left_out = shown.as_ref().and_then(|shown| shown.get(0)?.as_str());
     let digits = left_out.map(|text| text.chars().filter(char::is_ascii_digit).collect::<String>());
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+/// How many bytes a text has.
+fn bytes(text: ValueRef<'_>) -> u64 {
+    text.to_json().as_ref().and_then(Value::as_str).map_or(0, |text| text.len() as u64)
 }

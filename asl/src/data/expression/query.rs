@@ -8,10 +8,10 @@ use jlens_core::reads::{Read, Reads};
 use jlens_core::{Bindings, CancelToken, Error, HostFunction, Node, NodeKind, Options, function_catalog};
 use serde_json::{Number, Value};
 
-use super::budget::Budget;
 use super::host::{Own, Shared, host_function};
 use super::meter::Meter;
 use super::{functions, message, rewrite};
+use crate::data::budget::Budget;
 use crate::data::random::Random;
 use crate::data::timestamp::Timestamp;
 
@@ -93,12 +93,10 @@ pub struct QueryError {
 }
 
 /// The last wall, behind all that is counted: what comes to it would hold an engine, and comes to it again.
-const LAST_WALL: Duration = Duration::from_secs(2);
+const LAST_WALL: Duration = Duration::from_secs(10);
 /// Closures that hold each other are dropped one within the other: as many as [`Meter`] lets live need less.
 const CLOSURE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// The one function of JSONata that AWS does not have: to call it is to call something else than a function.
-const EVAL: &str = "eval";
 /// The result is a function, which is no value.
 const FUNCTION: &str = "function";
 
@@ -257,7 +255,7 @@ impl Query {
     }
 
     /// The same, with no more than is left of a budget, which pays for it.
-    pub(super) fn evaluate_within(
+    pub(crate) fn evaluate_within(
         &self,
         budget: &Budget,
         input: Option<&Value>,
@@ -287,10 +285,10 @@ impl Query {
         let hidden = variables.iter().any(|(name, _)| self.redefined.contains(&name.as_str()));
         let expression = self.defined.as_ref().filter(|_| !hidden).unwrap_or(&self.expression);
         let bindings = self.bindings(variables, &shared);
-        let mut meter = Meter::new(limits.memory_bytes_max, token);
+        let mut meter = Meter::new(limits.memory_bytes_max, limits.steps_max.min(budget.left()), token);
         let mut evaluate = || expression.evaluate_traced(input, &bindings, &options, &mut meter);
         let found = if self.has_lambda { stacker::grow(CLOSURE_STACK_BYTES, evaluate) } else { evaluate() };
-        budget.spend(meter.steps.saturating_mul(price));
+        budget.spend(meter.steps.saturating_mul(price).saturating_add(meter.looked_at()));
         *random = shared.into_random();
         match found {
             Ok(Some(value)) => Ok(Some(normal(value))),
@@ -307,9 +305,6 @@ impl Query {
 
     fn bindings(&self, variables: Vec<(String, Value)>, shared: &Shared) -> Bindings {
         let mut bindings: Bindings = variables.into_iter().collect();
-        if self.names.contains(EVAL) && bindings.get(EVAL).is_none() {
-            bindings = bindings.var(EVAL, Value::Null);
-        }
         for own in &self.functions {
             let taken = bindings.get(own.name()).is_some();
             if !taken {

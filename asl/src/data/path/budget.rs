@@ -35,6 +35,11 @@ impl Budget {
         Budget { steps: STEPS_MAX, depth: RECURSION_MAX, output_bytes: OUTPUT_BYTES_MAX, regexes: Vec::new() }
     }
 
+    /// Steps that were paid for so far.
+    pub(super) fn steps_used(&self) -> u64 {
+        (STEPS_MAX - self.steps) as u64
+    }
+
     /// Pays for `count` steps.
     pub(super) fn step<'a>(&mut self, count: usize) -> Result<(), Fault<'a>> {
         self.steps = self.steps.checked_sub(count).ok_or(Fault::LimitExceeded)?;
