@@ -330,6 +330,8 @@ impl Core {
         });
         let closed = self.store.close(id, decide).await?;
         if closed {
+            // At once: it may be redriven, and then it calls under names that begin like these.
+            self.cancel_calls_of(id);
             let rows = told.try_recv().unwrap_or_default();
             self.show_close(id, &rows).await;
             self.execution_is_over(id);
