@@ -192,3 +192,21 @@ impl Child {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::encode;
+
+    #[test]
+    fn what_cannot_be_read_is_no_reason_of_the_execution() {
+        let of = |bodies: Vec<bytes::Bytes>| {
+            Left::of(&BranchPath::root(), bodies.into_iter().map(|body| (1, body)).collect())
+        };
+        let nothing = encode(&Body { events: Vec::new(), value: None, request: None, end: None });
+        assert!(matches!(of(Vec::new()), Ok(None)), "its history is gone");
+        for unreadable in [vec!["{".into()], vec![nothing.clone()], vec![nothing.clone(), nothing.clone()]] {
+            assert!(matches!(of(unreadable), Err(Error::Corrupt(_))));
+        }
+    }
+}
