@@ -245,6 +245,11 @@ impl Core {
         Some(Queue::tasks(connector.name()))
     }
 
+    /// Tells the task runner that nobody waits for any task of this execution.
+    pub fn cancel_calls_of(&self, execution: ExecutionId) {
+        self.cancel(format!("{execution}/"));
+    }
+
     /// Tells the task runner that nobody waits for these tasks any more.
     pub fn cancel(&self, prefix: String) {
         // No receiver means that nothing runs here.

@@ -113,6 +113,9 @@ pub async fn redrive(core: &Core, parameters: &Parameters) -> Result<Value, ApiE
     let redriven_at = redriven.map_err(|error| match error {
         RedriveError::NotRedrivable(why) => ApiError::new("ExecutionNotRedrivable", why),
         RedriveError::Gone => ApiError::no_execution(arn),
+        RedriveError::NotAdmitted(StartError::Definition(why)) => ApiError::validation(format!(
+            "The definition of this execution cannot run here ({why}), and a redrive keeps it: start a new execution"
+        )),
         RedriveError::NotAdmitted(error) => not_started(error, arn),
     })?;
     Ok(json!({"redriveDate": redriven_at.seconds()}))

@@ -214,16 +214,15 @@ async fn stop_executions(core: Arc<Core>, machine: MachineId) {
 async fn stop_all(core: &Core, machine: MachineId) -> Result<(), Unavailable> {
     let status = Some(ExecutionStatus::Running);
     let filter = ExecutionFilter { machine, started_by: StartedBy::Any, status };
-    let mut from = None;
     loop {
-        let page = core.catalog.executions(&filter, STOPPED_PER_PAGE, from.as_deref()).await?;
+        // Always the first ones: what is stopped leaves the list, and a redrive takes its first place.
+        let page = core.catalog.executions(&filter, STOPPED_PER_PAGE, None).await?;
+        if page.items.is_empty() {
+            return Ok(());
+        }
         for execution in page.items {
             let failure = Failure { error: None, cause: Some("The state machine was deleted.".to_owned()) };
             core.stop_execution(execution.id, failure).await?;
-        }
-        match page.next {
-            Some(next) => from = Some(next),
-            None => return Ok(()),
         }
     }
 }

@@ -315,6 +315,8 @@ pub struct Open {
     pub root: StoredBranch,
     /// Events that it has recorded.
     pub events: u64,
+    /// When it times out. A redrive sets another one.
+    pub deadline: Option<Timestamp>,
 }
 
 /// History rows to append when an execution is closed from outside its own transitions.
@@ -432,8 +434,8 @@ pub trait Store: Send + Sync {
     /// The last history rows of each of these branches, in the order asked; none where there is no such branch.
     async fn last_rows(&self, keys: &[BranchKey]) -> Result<Vec<LastRows>, Error>;
 
-    /// Makes a closed execution run again, with these branches, if it was redriven as often as told. Atomic. What
-    /// it has recorded stays; its branches count as having recorded nothing yet, and the root as all of it.
+    /// Makes a closed execution run again, with these branches, if it was redriven as often as told and its machine
+    /// is there. Atomic: once a machine is deleted, none of its executions begins to run. What it has recorded stays; its branches count as having recorded nothing yet, and the root as all of it.
     async fn redrive(&self, redrive: Redrive) -> Result<Redriven, Error>;
 
     /// When a redrive of this execution was made under this token, if that is still remembered at `now`: of its

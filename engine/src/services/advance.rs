@@ -240,7 +240,6 @@ impl Core {
     pub fn execution_is_over(&self, id: crate::ids::ExecutionId) {
         crate::crash_point!("closed");
         self.headers.forget(id);
-        self.cancel(format!("{id}/"));
         // Nobody may be waiting.
         let _ = self.closed.send(id);
     }

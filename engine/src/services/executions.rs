@@ -20,13 +20,15 @@ use crate::names::{InvalidName, check as check_name};
 use crate::ports::broker::{Health, Publication};
 use crate::ports::catalog::Machine;
 use crate::ports::catalog::versions::Qualifier;
-use crate::ports::store::{Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started};
+use crate::ports::store::{self, Closing, ExecutionStatus, HistoryRow, Last, NewExecution, Open, Started};
 use crate::services::advance::After;
 use crate::services::programs::Compiled;
 use crate::services::{Core, Unavailable, observed};
 
 /// A year, after which a Standard execution times out (AWS quota).
 pub(super) const STANDARD_SECONDS_MAX: u32 = 31_536_000;
+/// How often others may end and redrive an execution before who stops it is told to come again.
+const STOP_RACES_MAX: u32 = 5;
 
 /// What a start needs.
 #[derive(Debug, Clone)]
@@ -267,19 +269,29 @@ impl Core {
         id: ExecutionId,
         failure: Failure,
     ) -> Result<Option<Timestamp>, Unavailable> {
-        let closed = self.close(id, ExecutionStatus::Aborted, failure, EventKind::ExecutionAborted).await?;
-        crate::crash_point!("stop-committed");
-        if closed {
-            self.announce(&[id]).await;
+        for _ in 0..STOP_RACES_MAX {
+            let (status, kind) = (ExecutionStatus::Aborted, EventKind::ExecutionAborted);
+            let closed = self.close(id, status, failure.clone(), kind).await?;
+            crate::crash_point!("stop-committed");
+            if closed.is_some() {
+                // Who hears of it may redrive it at once: then its row tells of no stop.
+                self.announce(&[id]).await;
+                return Ok(closed);
+            }
+            let Some(execution) = self.catalog.execution_by_id(id).await? else { return Ok(None) };
+            if execution.stopped_at.is_some() {
+                return Ok(execution.stopped_at);
+            }
+            // It was closed, and has been redriven since: it runs.
         }
-        let execution = self.catalog.execution_by_id(id).await?;
-        Ok(execution.and_then(|execution| execution.stopped_at))
+        let busy = "others end and redrive this execution all the time".to_owned();
+        Err(store::Error::Unavailable(busy).into())
     }
 
     /// Fails an execution that cannot go on for a reason of the service.
     pub async fn fail_execution(&self, id: ExecutionId, failure: Failure) -> Result<(), Unavailable> {
         tracing::error!(%id, cause = failure.cause.as_deref().unwrap_or_default(), "an execution cannot go on");
-        if self.close(id, ExecutionStatus::Failed, failure, EventKind::ExecutionFailed).await? {
+        if self.close(id, ExecutionStatus::Failed, failure, EventKind::ExecutionFailed).await?.is_some() {
             self.announce(&[id]).await;
         }
         Ok(())
@@ -318,6 +330,8 @@ impl Core {
         });
         let closed = self.store.close(id, decide).await?;
         if closed {
+            // At once: it may be redriven, and then it calls under names that begin like these.
+            self.cancel_calls_of(id);
             let rows = told.try_recv().unwrap_or_default();
             self.show_close(id, &rows).await;
             self.execution_is_over(id);

@@ -172,7 +172,7 @@ impl Core {
             let (commits, ready): (Vec<Commit>, Vec<_>) = steps.into_iter().map(Ready::split).unzip();
             let sent: Vec<_> = commits.iter().map(|commit| (commit.key.clone(), commit.fence)).collect();
             crate::crash_point!("applied");
-            let verdicts = self.store.commit(commits).await?;
+            let verdicts = self.commit(commits).await?;
             crate::crash_point!("committed");
             steps = Vec::new();
             for ((ready, verdict), (key, fence)) in ready.into_iter().zip(verdicts).zip(&sent) {

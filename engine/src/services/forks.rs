@@ -72,7 +72,10 @@ impl Core {
         match (told.try_recv(), &verdict) {
             (Ok(Err(error)), _) => Err(error),
             (Ok(Ok(after)), Verdict::Done { .. }) => {
-                self.cancel(format!("{}/{}.", key.execution, key.branch));
+                match after.finished {
+                    Some(_) => self.cancel_calls_of(key.execution),
+                    None => self.cancel(format!("{}/{}.", key.execution, key.branch)),
+                }
                 self.follow_up(&after, &verdict).await
             }
             (Ok(Ok(after)), Verdict::HistoryFull) => {

@@ -1,4 +1,5 @@
-//! What was delivered too often: the broker gave it up, and so its execution is failed and it is filed.
+//! What was delivered too often: the broker gave it up, and so its execution is failed and it is filed. An execution
+//! that has gone on without it, since it was redriven say, is left alone.
 //!
 //! A message gets here when engines die of it, over and over. So nothing of it is read but its id.
 
@@ -8,9 +9,9 @@ use std::time::Duration;
 use asl::data::Failure;
 use tokio_util::sync::CancellationToken;
 
-use crate::ids::ExecutionId;
 use crate::messages::{ExpressResult, encode};
 use crate::ports::broker::{self, Consumer, Delivery, Publication, Queue, Settle};
+use crate::ports::store::BranchKey;
 use crate::services::{Core, Unavailable};
 
 /// Error of an execution whose message cannot be worked.
@@ -67,7 +68,7 @@ impl Core {
         Ok(())
     }
 
-    /// Fails the execution that the id of a message names, and tells who waits for the message's end.
+    /// Fails the execution that the id of a message names, if it may wait for the message, and tells who waits for the message's end.
     pub(super) async fn fail_execution_of(
         &self,
         delivery: &Delivery,
@@ -82,31 +83,56 @@ impl Core {
             let told = Publication::new(queue.clone(), format!("{}/end", delivery.id), failed);
             self.publish(vec![Publication { correlation_id: Some(id.clone()), ..told }]).await?;
         }
-        if let Some(id) = moves(&delivery.id) {
-            self.fail_execution(id, failure).await?;
+        if let Some((key, seq)) = moves(&delivery.id)
+            && let Some(row) = self.branch(&key).await?
+            && may_wait_for(row.fence.seq, row.state.task, seq)
+        {
+            self.fail_execution(key.execution, failure).await?;
         }
         Ok(())
     }
 }
 
-/// The execution that a message with this id moves: `execution/branch/seq`. A status event, `execution/number`, only
-/// tells of one.
-fn moves(id: &str) -> Option<ExecutionId> {
-    let (execution, place) = id.split_once('/')?;
-    place.contains('/').then(|| execution.parse().ok()).flatten()
+/// The branch that a message with this id moves, and the transition that it is about: `execution/branch/seq`, and
+/// perhaps more. A status event, `execution/number`, only tells of an execution.
+fn moves(id: &str) -> Option<(BranchKey, u32)> {
+    let mut parts = id.split('/');
+    let key = BranchKey { execution: parts.next()?.parse().ok()?, branch: parts.next()?.parse().ok()? };
+    Some((key, parts.next()?.parse().ok()?))
+}
+
+/// Whether a branch that stands at `at`, with this task out, may wait for what a message about `seq` brings. A
+/// redrive goes on two transitions behind all that was on its way before.
+fn may_wait_for(at: u32, task: Option<u32>, seq: u32) -> bool {
+    // One transition further it has taken the message, which still answers for what follows that.
+    at <= seq.saturating_add(1) || task == Some(seq)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ExecutionId;
 
     #[test]
     fn a_status_event_that_cannot_be_worked_leaves_its_execution_alone() {
         let id = ExecutionId::new();
-        assert_eq!(moves(&format!("{id}/r/7")), Some(id));
-        assert_eq!(moves(&format!("{id}/r.2.3/4")), Some(id));
+        let key = |branch: &str| BranchKey { execution: id, branch: branch.parse().unwrap() };
+        assert_eq!(moves(&format!("{id}/r/7")), Some((key("r"), 7)));
+        assert_eq!(moves(&format!("{id}/r.2.3/4/ended")), Some((key("r.2.3"), 4)));
         for other in [format!("{id}/1"), id.to_string(), "order/r/1".to_owned(), String::new()] {
             assert_eq!(moves(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_was_on_its_way_before_a_redrive_leaves_the_execution_alone() {
+        let now = [(7, None, 7), (8, None, 7), (8, Some(8), 7), (12, Some(7), 7), (8, Some(8), 8)];
+        for (at, task, seq) in now {
+            assert!(may_wait_for(at, task, seq), "{at} {task:?} {seq}");
+        }
+        let over = [(9, None, 7), (12, Some(11), 7), (u32::MAX, None, 0)];
+        for (at, task, seq) in over {
+            assert!(!may_wait_for(at, task, seq), "{at} {task:?} {seq}");
         }
     }
 }

@@ -12,7 +12,7 @@ use asl::data::timestamp::Timestamp;
 use crate::ids::{ExecutionId, RevisionId};
 use crate::messages::{Move, Nudge, Standing, TaskReport, TaskResult, Transition, decode};
 use crate::ports::broker::{Delivery, Publication};
-use crate::ports::store::{self, BranchKey, Commit, Fence, Phase, StoredBranch, Verdict};
+use crate::ports::store::{self, BranchKey, Change, Commit, Fence, Phase, StoredBranch, Verdict};
 use crate::services::advance::{After, Backing, Step, Subject};
 use crate::services::functions::Reply;
 use crate::services::programs::Compiled;
@@ -362,8 +362,23 @@ impl Core {
 
     /// Commits one step by itself.
     pub async fn commit_one(&self, commit: Commit) -> Result<Verdict, Unavailable> {
-        let mut verdicts = self.store.commit(vec![commit]).await?;
+        let mut verdicts = self.commit(vec![commit]).await?;
         Ok(verdicts.pop().unwrap_or(Verdict::Stale))
+    }
+
+    /// Commits steps together, and cancels the calls of executions that are over by that: at once, as they may be
+    /// redriven, and then they call under names that begin like these.
+    pub(super) async fn commit(&self, commits: Vec<Commit>) -> Result<Vec<Verdict>, Unavailable> {
+        let ended =
+            |commit: &Commit| matches!(commit.change, Change::Finish(_)).then_some(commit.key.execution);
+        let ended: Vec<_> = commits.iter().map(ended).collect();
+        let verdicts = self.store.commit(commits).await?;
+        for (id, verdict) in ended.into_iter().zip(&verdicts) {
+            if let (Some(id), Verdict::Done { .. }) = (id, verdict) {
+                self.cancel_calls_of(id);
+            }
+        }
+        Ok(verdicts)
     }
 
     /// A branch row.

@@ -10,7 +10,7 @@ use crate::services::{Core, Unavailable};
 
 /// How long after its end an execution may be redriven (AWS, 14 days).
 const PERIOD_SECONDS: i64 = 14 * 86_400;
-/// Events of a history that has no room for a redrive: this and the end of what follows.
+/// Events that there must be room for behind that of the redrive: the end of what follows.
 const LAST_EVENTS: u64 = 1;
 /// Why an execution that has recorded too much may not be redriven.
 pub const HISTORY_FULL: &str = "Execution history event limit exceeded";

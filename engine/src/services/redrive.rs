@@ -10,9 +10,7 @@
 
 use std::collections::VecDeque;
 
-use asl::branch::{
-    Branch, BranchEnd, BranchPath, BranchResult, EventRef, Family, Member, Remains, Role, Waiting,
-};
+use asl::branch::{Branch, BranchPath, EventRef, Family, Member, Role, Waiting};
 use asl::data::context::Redrive;
 use asl::data::timestamp::Timestamp;
 use asl::definition::WorkflowType;
@@ -20,25 +18,27 @@ use asl::history::{EventKind, HistoryEvent};
 use asl::program::StateKind;
 
 use crate::ids::ExecutionId;
-use crate::messages::{Body, decode, encode};
+use crate::messages::{Body, encode};
 use crate::metrics;
 use crate::ports::broker::Health;
 use crate::ports::catalog::Execution;
-use crate::ports::store::redrive::{LastRows, Rebuilt, RebuiltFork, RebuiltHistory, Redriven};
+use crate::ports::store::redrive::{Rebuilt, RebuiltFork, RebuiltHistory, Redriven};
 use crate::ports::store::{
     BranchKey, Error, Fence, HistoryRow, OUTBOX_MILLISECONDS, Phase, RowState, redrive as port,
 };
 use crate::services::advance::{NEAR_GRACE_MILLISECONDS, value_body};
+use crate::services::computing::aside;
 use crate::services::executions::{STANDARD_SECONDS_MAX, StartError};
 use crate::services::programs::Compiled;
-use crate::services::redrivable::HISTORY_FULL;
 use crate::services::scheduler::NEAR_MILLISECONDS;
 use crate::services::{Core, Unavailable};
 
+mod closed;
+
+use closed::{Child, Closed};
+
 /// How often somebody else may be first before the caller is told to come again.
 const RACES_MAX: u32 = 5;
-/// Children that are read at a time.
-const CHUNK: u32 = 100;
 
 /// Why an execution was not redriven.
 #[derive(Debug)]
@@ -96,9 +96,7 @@ impl Core {
         let at = self.clock.now();
         let redriven_before = execution.redrive.map_or(0, |redrive| redrive.count);
         let redrive = Redrive { count: redriven_before + 1, at };
-        let Some(plan) = self.plan(execution, &compiled, redrive).await? else {
-            return Err(RedriveError::NotRedrivable(HISTORY_FULL.to_owned()));
-        };
+        let plan = self.plan(execution, &compiled, redrive).await?;
         let seconds = compiled.program.timeout_seconds.unwrap_or(STANDARD_SECONDS_MAX);
         let deadline = at.plus_seconds(i64::from(seconds.min(STANDARD_SECONDS_MAX)));
         let last_deadline = execution.started_at.plus_seconds(i64::from(STANDARD_SECONDS_MAX));
@@ -164,23 +162,28 @@ impl Core {
         self.publish(publications).await
     }
 
-    /// Its branches as they go on. `None` if its history does not say where one of them stood.
+    /// Its branches as they go on.
     async fn plan(
         &self,
         execution: &Execution,
         compiled: &Compiled,
         redrive: Redrive,
-    ) -> Result<Option<Plan>, Unavailable> {
+    ) -> Result<Plan, RedriveError> {
         let root = BranchPath::root();
         let recorded = self.catalog.history_events(execution.id).await?;
-        let rows = self.last_rows(execution.id, std::slice::from_ref(&root)).await?.pop();
-        let Some(left) = rows.and_then(|rows| Left::of(&root, rows)) else { return Ok(None) };
+        let mut closed = Closed::new(self, execution.id, &compiled.program, redrive);
+        // Histories are removed before what lists them.
+        let left = closed.root().await?.ok_or(RedriveError::Gone)?;
         let root_seq = left.seq + 1;
         let redriven = EventRef { branch: root.clone(), seq: root_seq, offset: 0 };
         let kind = EventKind::ExecutionRedriven { redrive_count: redrive.count };
         let event = HistoryEvent { at: redrive.at, previous: Some(left.last.clone()), kind };
-        let Found::Remains(remains) = left.found else { return Ok(None) };
-        let Some(mut value) = remains.go_on(&compiled.program, redrive, &redriven) else { return Ok(None) };
+        let mut value = left.found.go_on(&compiled.program, redrive, &redriven)?;
+        if let Some(visit) = &mut value.visit {
+            // Counted along the root alone, it would leave out what children recorded that were joined at the end.
+            let ids = self.catalog.event_ids(execution.id, std::slice::from_ref(&visit.entered)).await?;
+            visit.entered_id = ids.into_iter().next().flatten().unwrap_or(visit.entered_id);
+        }
         // Nothing of what is recorded is still to be joined.
         value.events = recorded + 1;
         let mut plan = Plan { event, root_seq, rows: Vec::new() };
@@ -188,36 +191,34 @@ impl Core {
         while let Some(standing) = open.pop_front() {
             let Some(fork) = standing.fork() else {
                 let event = plan.event_of(&standing.new);
-                plan.rows.push(standing.at_work(redrive.at, Phase::Runnable, event));
+                plan.rows.push(aside(|| standing.at_work(redrive.at, Phase::Runnable, event)));
                 continue;
             };
             let window = self.window(compiled, &standing.value, fork.window);
-            let Some(children) =
-                self.children(execution.id, &standing.old, fork.seq, compiled, redrive, &redriven).await?
-            else {
-                return Ok(None);
-            };
+            let children = closed.children(&standing.old, fork.seq, &redriven).await?;
             let family = Family::of(children.iter().map(Child::value), window);
             let last = if family.open == 0 { self.last_of(execution.id, &children).await? } else { None };
-            let forked = Forked { children: narrow(children.len()), family: &family, last, window };
-            plan.rows.push(standing.forked(redrive.at, &forked, plan.event_of(&standing.new)));
+            let forked = Forked { children: count(&children), family: &family, last, window };
+            let event = plan.event_of(&standing.new);
+            plan.rows.push(aside(|| standing.forked(redrive.at, &forked, event)));
             for ((index, child), member) in (0..).zip(children).zip(&family.members) {
                 let new = standing.new.child(standing.seq, index);
                 match child {
                     Child::Ended { path, seq, .. } => plan.rows.push(ended(new, path, seq)),
                     Child::GoesOn { path, value } if *member == Member::Queued => {
                         let standing = Standing { old: path, new, seq: 0, value: *value };
-                        plan.rows.push(standing.at_work(redrive.at, Phase::Queued, None));
+                        plan.rows.push(aside(|| standing.at_work(redrive.at, Phase::Queued, None)));
                     }
                     Child::GoesOn { path, value } => {
-                        // As after any other first transition: it may be told to have been cut short again.
+                        // `seq` 0 is one that has not begun: where a sibling fails, stores leave it out of
+                        // `Failed::aborted`.
                         let seq = if matches!(value.role, Role::Queued(_)) { 0 } else { 1 };
                         open.push_back(Standing { old: path, new, seq, value: *value });
                     }
                 }
             }
         }
-        Ok(Some(plan))
+        Ok(plan)
     }
 
     /// How many children run at a time. What earlier releases wrote does not say it of a Map.
@@ -225,46 +226,6 @@ impl Core {
         match compiled.program.state(value.state).kind {
             StateKind::Map(_) => window.min(self.limits.map_concurrency_default),
             _ => window,
-        }
-    }
-
-    async fn last_rows(
-        &self,
-        execution: ExecutionId,
-        branches: &[BranchPath],
-    ) -> Result<Vec<LastRows>, Unavailable> {
-        let key = |branch: &BranchPath| BranchKey { execution, branch: branch.clone() };
-        Ok(self.store.last_rows(&branches.iter().map(key).collect::<Vec<_>>()).await?)
-    }
-
-    /// The children of a fork, by index.
-    async fn children(
-        &self,
-        execution: ExecutionId,
-        parent: &BranchPath,
-        fork: u32,
-        compiled: &Compiled,
-        redrive: Redrive,
-        redriven: &EventRef,
-    ) -> Result<Option<Vec<Child>>, Unavailable> {
-        let mut children = Vec::new();
-        loop {
-            let from = narrow(children.len());
-            let paths: Vec<_> = (from..from + CHUNK).map(|index| parent.child(fork, index)).collect();
-            for (path, rows) in paths.iter().zip(self.last_rows(execution, &paths).await?) {
-                if rows.is_empty() {
-                    return Ok(Some(children));
-                }
-                let Some(left) = Left::of(path, rows) else { return Ok(None) };
-                let (path, seq) = (path.clone(), left.seq);
-                children.push(match left.found {
-                    Found::Ended(last) => Child::Ended { path, seq, last },
-                    Found::Remains(remains) => match remains.go_on(&compiled.program, redrive, redriven) {
-                        Some(value) => Child::GoesOn { path, value: Box::new(value) },
-                        None => return Ok(None),
-                    },
-                });
-            }
         }
     }
 
@@ -298,75 +259,6 @@ impl Plan {
     /// What a row of this branch records: only the root's tells of the redrive.
     fn event_of(&self, path: &BranchPath) -> Option<HistoryEvent> {
         path.is_root().then(|| self.event.clone())
-    }
-}
-
-/// What is left of a branch.
-struct Left {
-    /// Of its last history row.
-    seq: u32,
-    /// Its last event, as far as the rows tell.
-    last: EventRef,
-    found: Found,
-}
-
-enum Found {
-    /// It ended well, with this event.
-    Ended(EventRef),
-    Remains(Box<Remains>),
-}
-
-impl Left {
-    /// `None` if the rows do not tell.
-    fn of(path: &BranchPath, rows: LastRows) -> Option<Self> {
-        let mut rows = rows.into_iter();
-        let (seq, body) = rows.next()?;
-        let Body { events, value, end, .. } = decode::<Body>(&body).ok()?;
-        let reference = |offset: usize| EventRef {
-            branch: path.clone(),
-            seq,
-            offset: u16::try_from(offset).unwrap_or(u16::MAX),
-        };
-        let last = reference(events.len().saturating_sub(1));
-        let error = match (&end, events.last().map(|event| &event.kind)) {
-            (Some(BranchEnd { result: BranchResult::Succeeded(_), last, .. }), _) => {
-                return Some(Left { seq, last: last.clone(), found: Found::Ended(last.clone()) });
-            }
-            (Some(BranchEnd { result: BranchResult::Failed(failed), .. }), _) => failed.failure.error.clone(),
-            (None, Some(EventKind::ExecutionFailed(failure))) => failure.error.clone(),
-            (None, _) => None,
-        };
-        let (value, after) = match value {
-            Some(value) => (value, Vec::new()),
-            None => {
-                let (_, before) = rows.next()?;
-                let after = events.into_iter().enumerate().map(|(offset, event)| (reference(offset), event));
-                (decode::<Body>(&before).ok()?.value?, after.collect())
-            }
-        };
-        Some(Left { seq, last, found: Found::Remains(Box::new(Remains { value, after, error })) })
-    }
-}
-
-/// A child of a fork.
-enum Child {
-    Ended { path: BranchPath, seq: u32, last: EventRef },
-    GoesOn { path: BranchPath, value: Box<Branch> },
-}
-
-impl Child {
-    fn value(&self) -> Option<&Branch> {
-        match self {
-            Child::Ended { .. } => None,
-            Child::GoesOn { value, .. } => Some(value),
-        }
-    }
-
-    fn last(&self) -> Option<EventRef> {
-        match self {
-            Child::Ended { last, .. } => Some(last.clone()),
-            Child::GoesOn { .. } => None,
-        }
     }
 }
 
@@ -468,6 +360,6 @@ fn row(event: Option<HistoryEvent>, value: &Branch) -> HistoryRow {
     HistoryRow { events: 1, body: encode(&body) }
 }
 
-fn narrow(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
+fn count(children: &[Child]) -> u32 {
+    u32::try_from(children.len()).unwrap_or(u32::MAX)
 }

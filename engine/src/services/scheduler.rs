@@ -169,10 +169,13 @@ impl Core {
     }
 
     async fn time_out(&self, id: ExecutionId) -> Result<bool, Unavailable> {
-        self.close(id, ExecutionStatus::TimedOut, Failure::timeout(), EventKind::ExecutionTimedOut).await
+        // It was found among many, and may have closed and been redriven since: then it has more time.
+        let is_over = |open: &Open, now| open.deadline.is_some_and(|deadline| deadline <= now);
+        let (failure, kind) = (Failure::timeout(), EventKind::ExecutionTimedOut);
+        Ok(self.close_if(id, ExecutionStatus::TimedOut, failure, kind, is_over).await?.is_some())
     }
 
-    /// Closes a running execution from outside its own transitions, with one last event. Answers whether
+    /// Closes a running execution from outside its own transitions, with one last event. Answers when, if
     /// this call closed it; then the caller announces it.
     pub async fn close(
         &self,
@@ -180,9 +183,24 @@ impl Core {
         status: ExecutionStatus,
         failure: Failure,
         kind: fn(Failure) -> EventKind,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<Option<Timestamp>, Unavailable> {
+        self.close_if(id, status, failure, kind, |_, _| true).await
+    }
+
+    /// The same if, at that time, the execution that is open is one to be closed.
+    async fn close_if(
+        &self,
+        id: ExecutionId,
+        status: ExecutionStatus,
+        failure: Failure,
+        kind: fn(Failure) -> EventKind,
+        condition: fn(&Open, Timestamp) -> bool,
+    ) -> Result<Option<Timestamp>, Unavailable> {
         let at = self.clock.now();
         let decide = move |open: Open| {
+            if !condition(&open, at) {
+                return None;
+            }
             // As recorded on AWS, the event that ends an execution from outside follows nothing.
             let error = failure.error.clone();
             let event = HistoryEvent { at, previous: None, kind: kind(failure) };
@@ -193,7 +211,7 @@ impl Core {
         if closed {
             self.closed_from_outside(id, status, at).await;
         }
-        Ok(closed)
+        Ok(closed.then_some(at))
     }
 }
 

@@ -6,7 +6,7 @@ use asl::data::timestamp::Timestamp;
 use engine::adapters::postgres::PostgresStore;
 use engine::ids::ExecutionId;
 use engine::ports::catalog::Catalog;
-use engine::ports::store::{Error, ExecutionStatus, Last, NewExecution, Store, Verdict};
+use engine::ports::store::{Change, Error, ExecutionStatus, Last, NewExecution, Open, Store, Verdict};
 use sqlx::{AssertSqlSafe, Executor, Row, query};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -167,6 +167,51 @@ async fn ends_and_a_stop_that_meet_leave_nothing_and_no_deadlock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_close_that_overlaps_a_redrive_closes_what_was_redriven() {
+    let database = TestDatabase::new().await;
+    let world = world(&database).await;
+    let root = world.pass(world.start().await.moved()).await.at;
+    let mut other = database.connect().await;
+    // The rows as a redrive would make them.
+    other.execute("CREATE TEMPORARY TABLE redriven AS SELECT * FROM branches").await.unwrap();
+    let failed = Change::Finish(closing(ExecutionStatus::Failed));
+    world.pass(root.commit(failed)).await;
+    // A close comes as far as to find no branch rows, and waits.
+    other.execute("BEGIN; LOCK TABLE executions IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (db, execution) = (world.db.clone(), root.key.execution);
+    let closing = tokio::spawn(async move {
+        let decide = |open: Open| {
+            let rows = vec![(open.root.key.branch.clone(), 3, row(1, "aborted"))];
+            Some(Last { rows, closing: closing(ExecutionStatus::Aborted) })
+        };
+        Store::close(&*db, execution, Box::new(decide)).await
+    });
+    until_somebody_waits(&database).await;
+    other
+        .execute(
+            "UPDATE executions SET status = 0, stopped_at = NULL; INSERT INTO branches SELECT * FROM redriven;
+             COMMIT",
+        )
+        .await
+        .unwrap();
+    assert!(closing.await.unwrap().unwrap());
+    assert!(world.paths(execution).await.is_empty());
+    let closed = world.db.execution_by_id(execution).await.unwrap().unwrap();
+    assert_eq!(closed.status, ExecutionStatus::Aborted);
+}
+
+/// Until a request of an engine waits for a lock.
+async fn until_somebody_waits(database: &TestDatabase) {
+    let waiting =
+        "SELECT FROM pg_stat_activity WHERE application_name = current_schema() AND wait_event_type = 'Lock'";
+    // Looks from outside, as a transaction sees one state of it.
+    let mut watcher = database.connect().await;
+    while watcher.fetch_optional(waiting).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_is_told_and_the_next_commit_finds_out() {
     let database = TestDatabase::new().await;
     let world = world(&database).await;
@@ -181,13 +226,8 @@ async fn a_lost_connection_is_told_and_the_next_commit_finds_out() {
         let (store, end) = (store.clone(), children[0].ended());
         async move { store.commit(vec![end]).await }
     });
-    let waiting =
-        "SELECT FROM pg_stat_activity WHERE application_name = current_schema() AND wait_event_type = 'Lock'";
-    // Looks from outside, as a transaction sees one state of it.
+    until_somebody_waits(&database).await;
     let mut watcher = database.connect().await;
-    while watcher.fetch_optional(waiting).await.unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
     let kill =
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = current_schema()";
     watcher.execute(kill).await.unwrap();

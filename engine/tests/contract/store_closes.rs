@@ -17,7 +17,7 @@ macro_rules! promises_to {
             members_after_a_finish_in_its_batch_are_stale
             an_execution_closes_with_any_error_name
             a_close_appends_closes_and_deletes
-            a_close_knows_the_root_and_the_events
+            a_close_knows_the_root_the_events_and_the_deadline
             a_close_that_decides_nothing_leaves_the_execution
             an_execution_closes_once
             no_execution_cannot_be_closed
@@ -118,14 +118,15 @@ pub async fn a_close_appends_closes_and_deletes(adapter: &dyn Adapter) {
     assert_eq!(world.commit(children[1].moved()).await, Verdict::Stale);
 }
 
-pub async fn a_close_knows_the_root_and_the_events(adapter: &dyn Adapter) {
+pub async fn a_close_knows_the_root_the_events_and_the_deadline(adapter: &dyn Adapter) {
     let world = World::new(adapter).await;
-    let root = world.start().await;
+    let deadline = Some(START.plus_seconds(5));
+    let root = world.start_as(NewExecution { deadline, ..world.execution(None) }).await;
     let at = world.pass(root.commit_events(4, Change::Move(runnable()))).await.at;
     let stored = world.stored(&at.key).await.unwrap();
     let decide = move |open: Open| {
         assert_eq!(open.events, 5);
-        assert_eq!(open.root, stored);
+        assert_eq!((open.root.clone(), open.deadline), (stored, deadline));
         Some(abort(&open))
     };
     assert!(world.db.close(root.key.execution, Box::new(decide)).await.unwrap());

@@ -13,7 +13,7 @@ use engine::ports::store::{
     BranchKey, Change, Closing, ExecutionStatus, Fence, Last, OUTBOX_MILLISECONDS, Phase, RowState, Verdict,
 };
 
-use super::world::{Adapter, At, START, World, closing, names, row, runnable, text};
+use super::world::{Adapter, At, START, World, closing, machine, names, row, runnable, text};
 
 macro_rules! promises_to {
     ($attribute:meta, $adapter:expr) => {
@@ -22,6 +22,8 @@ macro_rules! promises_to {
             what_was_in_flight_before_is_stale
             an_execution_is_redriven_if_it_is_closed_and_was_so_as_often_as_told
             of_redrives_at_once_one_stands
+            no_execution_of_a_deleted_machine_is_redriven
+            a_redrive_and_a_deletion_that_meet_are_one_after_the_other
             the_last_rows_of_branches_are_told_newest_first
             the_children_of_a_redriven_fork_are_launched_and_joined
             a_child_of_a_redriven_fork_may_fail
@@ -184,6 +186,36 @@ pub async fn of_redrives_at_once_one_stands(adapter: &dyn Adapter) {
     assert_eq!(world.history(id).await.len(), 4);
 }
 
+pub async fn no_execution_of_a_deleted_machine_is_redriven(adapter: &dyn Adapter) {
+    let world = World::new(adapter).await;
+    let id = world.failed().await.key.execution;
+    assert!(world.db.delete_machine(world.machine.id).await.unwrap());
+    let asked = redrive(id, 0, vec![rebuilt("r", 3, runnable(), "redriven")]);
+    assert_eq!(world.db.redrive(asked).await.unwrap(), Redriven::Stale);
+    assert_eq!((world.paths(id).await.len(), world.history(id).await.len()), (0, 3));
+}
+
+pub async fn a_redrive_and_a_deletion_that_meet_are_one_after_the_other(adapter: &dyn Adapter) {
+    let db = World::new(adapter).await.db;
+    for number in 0..10 {
+        let world = World { db: db.clone(), machine: machine(&format!("machine-{number}")) };
+        world.db.create_machine(world.machine.clone(), Vec::new()).await.unwrap();
+        let running = world.db.running().await.unwrap();
+        let id = world.failed().await.key.execution;
+        let (db, asked) = (world.db.clone(), redrive(id, 0, vec![rebuilt("r", 3, runnable(), "redriven")]));
+        let redriving = tokio::spawn(async move { db.redrive(asked).await.unwrap() });
+        let (db, machine) = (world.db.clone(), world.machine.id);
+        let deleting = tokio::spawn(async move {
+            assert!(db.delete_machine(machine).await.unwrap());
+            // What runs by then is found; nothing begins to run after that.
+            db.running().await.unwrap()
+        });
+        let found = deleting.await.unwrap();
+        let stands = matches!(redriving.await.unwrap(), Redriven::Done(_));
+        assert_eq!(found - running, u64::from(stands));
+    }
+}
+
 pub async fn the_last_rows_of_branches_are_told_newest_first(adapter: &dyn Adapter) {
     let world = World::new(adapter).await;
     let (forked, children) = world.fork(&world.start().await, 2).await;
@@ -303,8 +335,9 @@ pub async fn a_redriven_execution_times_out_by_its_new_deadline(adapter: &dyn Ad
     let overdue = async |at| world.db.overdue(at, 9).await.unwrap();
     assert_eq!(overdue(deadline.plus_milliseconds(-1)).await, []);
     assert_eq!(overdue(deadline).await, [id]);
-    let decide = |open: engine::ports::store::Open| {
+    let decide = move |open: engine::ports::store::Open| {
         assert_eq!((open.events, open.root.fence.seq), (4, 3));
+        assert_eq!(open.deadline, Some(deadline), "who found it overdue before it was redriven leaves it");
         let rows = vec![(open.root.key.branch, 4, row(1, "timed out"))];
         Some(Last { rows, closing: closing(ExecutionStatus::TimedOut) })
     };

@@ -279,7 +279,8 @@ impl State {
 
     fn close(&mut self, execution: ExecutionId, decide: OnClose, now: Timestamp) -> bool {
         let Some(record) = self.running(execution) else { return false };
-        let open = Open { root: record.stored(&record.branches[&root()]), events: record.events };
+        let root = record.stored(&record.branches[&root()]);
+        let open = Open { root, events: record.events, deadline: record.deadline };
         let Some(Last { rows, closing }) = decide(open) else { return false };
         for (branch, seq, row) in rows {
             record.append(branch, seq, row);

@@ -8,14 +8,14 @@ use asl::data::timestamp::Timestamp;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection, Row as _, query};
 use uuid::Uuid;
 
 use super::commit::statement::{now, place_bits};
 use super::commit::{Answered, remove_all};
 use super::failure::{Fault, corrupt};
-use super::rows::{Id, narrow};
+use super::rows::{self, Id, narrow};
 use super::{history, unannounced};
 use crate::adapters::sql::Columns as _;
 use crate::adapters::sql::executions::{
@@ -211,20 +211,23 @@ pub(super) async fn close(
     execution: ExecutionId,
     decide: OnClose,
 ) -> Result<bool, Fault> {
-    const RUNS: &str = "SELECT FROM executions WHERE id = $1 AND status = 0 FOR UPDATE";
     let mut transaction = connection.begin().await?;
-    let removed = remove_all(&mut transaction, execution).await?;
-    let runs = query(RUNS).bind(Id(execution.0)).fetch_optional(&mut *transaction).await?.is_some();
-    if !runs {
+    let mut taken = take(&mut transaction, execution).await?;
+    if matches!(taken, Taken { runs: Some(_), root: None }) {
+        // A redrive was committed after its rows were looked for, and before it was asked whether it runs.
+        transaction.rollback().await?;
+        transaction = connection.begin().await?;
+        taken = take(&mut transaction, execution).await?;
+    }
+    let Taken { runs: Some(Runs { deadline }), root } = taken else {
         transaction.rollback().await?;
         return Ok(false);
-    }
-    let root = removed.into_iter().map(|(row, _)| row).find(|row| row.key.branch.is_root());
+    };
     let root = root.ok_or_else(|| corrupt(format_args!("running {execution} has no root")))?;
     let body = history::body(&mut transaction, &root.key, root.fence.seq).await?;
     let body = body.ok_or_else(|| corrupt(format_args!("the root of {execution} has no history")))?;
     let (after, events) = history::end(&mut transaction, execution).await?;
-    match decide(Open { root: root.stored(body), events }) {
+    match decide(Open { root: root.stored(body), events, deadline }) {
         None => {
             transaction.rollback().await?;
             Ok(false)
@@ -236,6 +239,27 @@ pub(super) async fn close(
             Ok(true)
         }
     }
+}
+
+/// An execution whose rows were removed.
+struct Taken {
+    /// Whether it runs.
+    runs: Option<Runs>,
+    root: Option<rows::Row>,
+}
+
+struct Runs {
+    deadline: Option<Timestamp>,
+}
+
+/// Removes all rows of an execution and locks its own.
+async fn take(connection: &mut PgConnection, execution: ExecutionId) -> Result<Taken, Fault> {
+    const RUNS: &str = "SELECT deadline FROM executions WHERE id = $1 AND status = 0 FOR UPDATE";
+    let removed = remove_all(connection, execution).await?;
+    let found = query(RUNS).bind(Id(execution.0)).fetch_optional(connection).await?;
+    let runs = |row: PgRow| Ok::<_, Fault>(Runs { deadline: row.maybe_time(0)? });
+    let root = removed.into_iter().map(|(row, _)| row).find(|row| row.key.branch.is_root());
+    Ok(Taken { runs: found.map(runs).transpose()?, root })
 }
 
 /// Appends rows after all that are there, in their order.

@@ -1,6 +1,7 @@
 //! Redrives: a closed execution runs again.
 //!
-//! Its row is taken first, and it has no branch rows, so that nobody who works on branches can be met.
+//! Its machine is held first, so that it is not deleted meanwhile, and then its row is taken. It has no branch rows, so
+//! that nobody who works on branches can be met.
 
 use asl::data::timestamp::Timestamp;
 use sqlx::postgres::PgConnection;
@@ -60,7 +61,9 @@ pub(super) async fn redriven_as(
 /// See [`Store::redrive`](crate::ports::store::Store::redrive).
 pub(super) async fn redrive(connection: &mut PgConnection, redrive: Redrive) -> Result<Redriven, Fault> {
     let mut transaction = connection.begin().await?;
-    if !reopen(&mut transaction, &redrive).await? {
+    if !hold_machine(&mut transaction, redrive.execution).await?
+        || !reopen(&mut transaction, &redrive).await?
+    {
         transaction.rollback().await?;
         return Ok(Redriven::Stale);
     }
@@ -82,6 +85,14 @@ pub(super) async fn redrive(connection: &mut PgConnection, redrive: Redrive) -> 
     }
     transaction.commit().await?;
     Ok(Redriven::Done(fences))
+}
+
+/// Whether its machine is there, and then stays. Who deletes it waits for this, and stops what runs by then.
+async fn hold_machine(connection: &mut PgConnection, execution: ExecutionId) -> Result<bool, Fault> {
+    const HOLD: &str = "
+        SELECT FROM machines m JOIN executions x ON x.machine = m.id WHERE x.id = $1 FOR KEY SHARE OF m";
+    let hold = query(HOLD).bind(Id(execution.0));
+    Ok(hold.fetch_optional(connection).await?.is_some())
 }
 
 /// Makes it run, if it is closed and was redriven as often as told.

@@ -141,13 +141,16 @@ pub(super) async fn close(
     decide: OnClose,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    const DEADLINE: &str = "SELECT deadline FROM executions WHERE id = ?1";
     let mut tallies = tallies(connection, std::iter::once(execution)).await?;
     let Some(tally) = tallies.get_mut(&execution) else { return Ok(false) };
+    let found = query(DEADLINE).bind(blob(execution.0)).fetch_one(&mut *connection).await.map_err(failure)?;
+    let deadline = found.maybe_time(0)?;
     let key = BranchKey { execution, branch: asl::branch::BranchPath::root() };
     let found = rows::load_with_bodies(connection, std::iter::once(&key)).await?.pop();
     let (_, root, body) =
         found.ok_or_else(|| Error::corrupt(format_args!("running {execution} has no root")))?;
-    let Some(last) = decide(Open { root: root.stored(body), events: tally.events }) else {
+    let Some(last) = decide(Open { root: root.stored(body), events: tally.events, deadline }) else {
         return Ok(false);
     };
     let Last { rows, closing } = last;

@@ -107,12 +107,14 @@ pub(super) async fn redrive(
     Ok(Redriven::Done(made.iter().map(|row| row.fence).collect()))
 }
 
-/// Makes it run, if it is closed and was redriven as often as told. Answers how many events it has recorded.
+/// Makes it run, if its machine is there, and it is closed and was redriven as often as told. Answers how many events it has recorded.
 async fn reopen(connection: &mut SqliteConnection, redrive: &Redrive) -> Result<Option<u64>, Error> {
     const REOPEN: &str = "
         UPDATE executions SET status = 0, stopped_at = NULL, error = NULL, deadline = ?3, redrives = redrives + 1,
                               redriven_at = ?4, place = ?5
-        WHERE id = ?1 AND status <> 0 AND redrives = ?2 RETURNING events";
+        WHERE id = ?1 AND status <> 0 AND redrives = ?2
+              AND EXISTS (SELECT 1 FROM machines m WHERE m.id = executions.machine)
+        RETURNING events";
     const REMEMBER: &str = "INSERT INTO redrives (execution, number, at, token) VALUES (?1, ?2, ?3, ?4)";
     let reopen = query(REOPEN)
         .bind(blob(redrive.execution.0))

@@ -80,6 +80,6 @@ pub enum Redriven {
     Done(Vec<Fence>),
     /// It has closed unannounced, and is to be [`announced`](super::Store::announced) first. Nothing changed.
     Unannounced,
-    /// It is not closed, was redriven by somebody else, or is gone. Nothing changed.
+    /// It is not closed, was redriven by somebody else, or is gone, or its machine is. Nothing changed.
     Stale,
 }

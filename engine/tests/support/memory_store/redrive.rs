@@ -32,9 +32,11 @@ impl State {
     }
 
     pub(super) fn redrive(&mut self, redrive: Redrive, now: Timestamp) -> Redriven {
-        let State { executions, stamps, .. } = self;
+        let State { executions, stamps, machines, .. } = self;
         let closed = |record: &&mut Record| {
-            !record.runs() && record.redrives.len() == redrive.redriven_before as usize
+            !record.runs()
+                && record.redrives.len() == redrive.redriven_before as usize
+                && machines.values().any(|machine| machine.id == record.execution.machine)
         };
         match executions.get_mut(&redrive.execution).filter(closed) {
             Some(record) if record.unannounced.is_some() => Redriven::Unannounced,
