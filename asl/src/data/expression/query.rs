@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use jlens_core::ast::BinaryOp;
 use jlens_core::reads::{Read, Reads};
 use jlens_core::{Bindings, CancelToken, Error, HostFunction, Node, NodeKind, Options, function_catalog};
 use serde_json::{Number, Value};
@@ -77,6 +78,9 @@ pub struct Query {
     functions: Vec<Own>,
     has_regex: bool,
     has_lambda: bool,
+    /// Its parts, if it only reads what it is given, a few times: that is paid for with the giving, and needs no
+    /// meter.
+    plain: Option<u64>,
 }
 
 /// Why an expression cannot be compiled or evaluated.
@@ -163,6 +167,7 @@ impl Query {
             NodeKind::Regex { .. } => has_regex = true,
             _ => {}
         });
+        let plain = plain(&ast.root);
         // The library makes a regular expression of its picture.
         has_regex |= names.contains("toMillis");
         let compile = |text: &str| jlens_core::Expression::compile(text).map_err(|error| located(&error));
@@ -181,8 +186,18 @@ impl Query {
         let functions: Vec<Own> = Own::ALL.into_iter().filter(used).collect();
         let expression = compile(&spanned)?;
         let reads = Reads::default();
-        let mut query =
-            Query { expression, defined, redefined, limits, reads, names, functions, has_regex, has_lambda };
+        let mut query = Query {
+            expression,
+            defined,
+            redefined,
+            limits,
+            reads,
+            names,
+            functions,
+            has_regex,
+            has_lambda,
+            plain,
+        };
         let shared = Shared::new(&Random::from_seed([0; 32]), limits);
         // A function that does not exist fails when it is called, and reads nothing.
         let catalog = function_catalog();
@@ -285,6 +300,15 @@ impl Query {
         let hidden = variables.iter().any(|(name, _)| self.redefined.contains(&name.as_str()));
         let expression = self.defined.as_ref().filter(|_| !hidden).unwrap_or(&self.expression);
         let bindings = self.bindings(variables, &shared);
+        if let Some(parts) = self.plain {
+            budget.spend(parts);
+            match expression.evaluate_with(input, &bindings, &options) {
+                Ok(Some(value)) => return Ok(Some(normal(value))),
+                // Nothing, or a function: the meter tells.
+                Ok(None) => {}
+                Err(error) => return Err(QueryError::of(&error)),
+            }
+        }
         let mut meter = Meter::new(limits.memory_bytes_max, limits.steps_max.min(budget.left()), token);
         let mut evaluate = || expression.evaluate_traced(input, &bindings, &options, &mut meter);
         let found = if self.has_lambda { stacker::grow(CLOSURE_STACK_BYTES, evaluate) } else { evaluate() };
@@ -313,6 +337,39 @@ impl Query {
         }
         bindings
     }
+}
+
+/// Paths of an expression that is read without a meter.
+const PLAIN_PATHS_MAX: usize = 4;
+/// All of its parts.
+const PLAIN_NODES_MAX: u64 = 32;
+
+/// How many parts an expression has that is made of a few paths, constants, comparisons and arithmetic alone, so that
+/// it costs no more than a few walks over what it reads.
+fn plain(root: &Node) -> Option<u64> {
+    let (mut plain, mut paths, mut nodes) = (true, 0, 0);
+    rewrite::walk(root, |node| {
+        nodes += 1;
+        let attrs = &node.attrs;
+        plain &=
+            attrs.stages.is_empty() && attrs.predicate.is_empty() && attrs.group.is_none() && !attrs.tuple;
+        plain &= match &node.kind {
+            NodeKind::Path { .. } => {
+                paths += 1;
+                true
+            }
+            NodeKind::Binary { op, .. } => !matches!(op, BinaryOp::Concat | BinaryOp::In),
+            NodeKind::Name { .. }
+            | NodeKind::Variable { .. }
+            | NodeKind::String { .. }
+            | NodeKind::Number { .. }
+            | NodeKind::Bool { .. }
+            | NodeKind::Null
+            | NodeKind::Condition { .. } => true,
+            _ => false,
+        };
+    });
+    (plain && paths <= PLAIN_PATHS_MAX && nodes <= PLAIN_NODES_MAX).then_some(nodes)
 }
 
 /// The same value with its numbers as JavaScript prints them: no fraction where there is none.
