@@ -160,6 +160,48 @@ fn an_item_can_have_an_answer_of_its_own() {
 }
 
 #[test]
+fn attempts_go_on_where_branches_and_iterations_are_run_again() {
+    let inner = json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": FUNCTION, "End": true}}});
+    let retry = json!([{"ErrorEquals": ["Busy"]}]);
+    let parallel = json!({"StartAt": "P", "States": {
+        "P": {"Type": "Parallel", "Branches": [inner], "Retry": retry, "End": true},
+    }});
+    let map = json!({"StartAt": "M", "States": {
+        "M": {"Type": "Map", "ItemProcessor": inner, "Retry": retry, "End": true},
+    }});
+    let visits = json!({"StartAt": "M", "States": {
+        "M": {"Type": "Map", "ItemProcessor": inner, "Next": "Again"},
+        "Again": {
+            "Type": "Choice", "Default": "Done", "Choices": [{"Variable": "$[0]", "StringEquals": "busy", "Next": "M"}],
+        },
+        "Done": {"Type": "Succeed"},
+    }});
+    let thrown = json!({"T": {"0": {"Throw": {"Error": "Busy"}}, "1": {"Return": "ok"}}});
+    let returned = json!({"T": {"0": {"Return": "busy"}, "1": {"Return": "ok"}}});
+    for (definition, mocks, output) in [
+        (parallel, &thrown, json!(["ok"])),
+        (map, &thrown, json!(["ok", "ok"])),
+        (visits, &returned, json!(["ok", "ok"])),
+    ] {
+        let cases = json!({"cases": [{"name": "x", "input": ["busy", 2], "mocks": mocks, "expect": {"output": output}}]});
+        let files = [
+            ("a.asl.json", definition.to_string()),
+            ("a.test.json", cases.to_string()),
+            ("mocks.json", mocks.to_string()),
+        ];
+        let place = Place::with(&files.each_ref().map(|(name, text)| (*name, &**text)));
+        check(&place, &["test"], 0, &["1 passed"]);
+        let ran = check(
+            &place,
+            &["run", "a.asl.json", "--mock", "mocks.json", "--input", r#"["busy", 2]"#],
+            0,
+            &[],
+        );
+        assert_eq!(ran.last_line(), output.to_string());
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_fails_and_the_others_are_played() {
     let files = [
         ("a.test.yaml", "cases: [{ name: x, expect: { outptu: 1 } }]"),

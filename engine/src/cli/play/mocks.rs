@@ -6,9 +6,9 @@
 //! {"Check": {"0": {"Throw": {"Error": "Busy", "Cause": "…"}}, "1-3": {"Return": {"ok": true}}}}
 //! ```
 //!
-//! Attempts count from 0, for each branch on its own: a retry is the next attempt, and so is another visit
-//! to the state. Each iteration of a Map begins at 0. What the task is called with can decide as well: of a
-//! list, the first counts whose `When` is part of the task's parameters.
+//! Attempts count from 0, for each branch of a Parallel and each iteration of a Map on its own: a retry is the next
+//! attempt, of the task as well as of the Parallel or Map around it, and so is another visit. What the task is called
+//! with can decide as well: of a list, the first counts whose `When` is part of the task's parameters.
 //!
 //! ```json
 //! {"Check": [{"When": {"item": "lamp"}, "0": {"Throw": {"Error": "SoldOut"}}}, {"0-9": {"Return": {}}}]}
