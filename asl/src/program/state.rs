@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use super::{Choice, ErrorHandling, MachineId, Resource, StateId, StateName};
+use super::{Choice, ErrorHandling, ItemReader, MachineId, Resource, StateId, StateName};
 use crate::data::DataFlow;
 use crate::data::expression::Expression;
 use crate::data::intrinsic::Intrinsic;
@@ -235,7 +235,7 @@ pub enum Items {
     /// `Items`, in JSONata.
     Template(Template),
     /// `ItemReader`, which only a Distributed Map has.
-    Reader,
+    Reader(ItemReader),
 }
 
 /// How many iterations may fail before the `Map` does. Nothing given: none.
