@@ -49,7 +49,8 @@ impl<'a> Checker<'a> {
             processor: outline.processor.as_ref()?.id,
             max_concurrency,
             tolerated_failure,
-            writes_results: object.has("ResultWriter"),
+            // With nothing but a `WriterConfig` it is the result that is written.
+            writes_results: object.get("ResultWriter").is_some_and(|writer| writer.get("Resource").is_some()),
             handling,
             next: next?,
         })

@@ -217,7 +217,7 @@ pub struct Map {
     pub max_concurrency: Option<Quantity<u32>>,
     /// `ToleratedFailureCount`, `ToleratedFailurePercentage` and their paths.
     pub tolerated_failure: ToleratedFailure,
-    /// Whether a `ResultWriter` puts the results somewhere: the Map's result then says where.
+    /// Whether a `ResultWriter` with a `Resource` puts the results somewhere: the Map's result then says where.
     pub writes_results: bool,
     /// `Retry` and `Catch`.
     pub handling: ErrorHandling,

@@ -136,6 +136,20 @@ class TestedAlone(ServerTest):
             with self.subTest(config), self.refused("ValidationException", text):
                 self.read_items(config, data)
 
+    def test_a_result_is_written_somewhere_only_where_it_is_told(self):
+        format = {"WriterConfig": {"Transformation": "FLATTEN", "OutputType": "JSON"}}
+        place = {"Resource": "arn:aws:states:::s3:putObject", "Arguments": {"Bucket": "b", "Prefix": "p"}}
+        for writer, result, wrong, text in (
+            (format, "[1]", "{}", "Mocked result must be an array."),
+            (dict(place, **format), "{}", "[1]", "Mocked result must be a JSON object."),
+        ):
+            with self.subTest(text):
+                state = dict(MAP, ResultWriter=writer)
+                played = self.try_state(state, {"all": [1]}, mock={"result": result})
+                self.assertEqual((played["status"], played["output"]), ("SUCCEEDED", result))
+                with self.refused("ValidationException", text):
+                    self.try_state(state, {"all": [1]}, mock={"result": wrong})
+
     def test_a_context_object_is_taken_as_it_is_given(self):
         state = dict(TASK, Parameters={"seen.$": "$$"})
         mock = {"result": "{}"}
