@@ -16,7 +16,7 @@
 //!
 //! `AfterSeconds` beside `Return` or `Throw` is how long the task takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -148,16 +148,20 @@ impl Mocks {
 
     /// The answers that none of these calls got, each in words.
     pub(in crate::cli) fn unused(&self, calls: &[Call]) -> Vec<String> {
+        let meant = |call: &Call| {
+            let (state, mocks) = self.states.get_key_value(&*call.state)?;
+            let place = mocks.0.iter().position(|mock| mock.is_meant(&call.parameters))?;
+            Some((state.as_str(), place, call.attempt))
+        };
+        let used: BTreeSet<(&str, usize, u32)> = calls.iter().filter_map(meant).collect();
         let mut unused = Vec::new();
         for (state, mocks) in &self.states {
+            let state = state.as_str();
             for (place, mock) in mocks.0.iter().enumerate() {
-                let meant = |call: &&Call| {
-                    let first = mocks.0.iter().position(|mock| mock.is_meant(&call.parameters));
-                    *call.state == **state && first == Some(place)
-                };
                 let when = mock.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default();
                 for (attempts, _) in &mock.answers {
-                    if !calls.iter().filter(meant).any(|call| attempts.contains(&call.attempt)) {
+                    let answered = (state, place, *attempts.start())..=(state, place, *attempts.end());
+                    if used.range(answered).next().is_none() {
                         unused.push(format!("the mock of '{state}' for {}{when}", shown(attempts)));
                     }
                 }
