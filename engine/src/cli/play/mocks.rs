@@ -208,8 +208,13 @@ impl Mock {
 
 fn attempts(key: &str) -> Option<RangeInclusive<u32>> {
     let (first, last) = key.split_once('-').unwrap_or((key, key));
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    let (first, last) = (attempt(first)?, attempt(last)?);
     (first <= last).then_some(first..=last)
+}
+
+/// A number as it is written in one way only: two keys that differ are two attempts.
+fn attempt(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|attempt: &u32| attempt.to_string() == text)
 }
 
 fn shown(attempts: &RangeInclusive<u32>) -> String {
@@ -327,6 +332,8 @@ mod tests {
         check(json!({"A": [1]}), "the mock of 'A' must be an object");
         check(json!({"A": {"x": {}}}), "the key 'x', which is no attempt");
         check(json!({"A": {"2-1": {}}}), "the key '2-1', which is no attempt");
+        check(json!({"A": {"+0": {}}}), "the key '+0', which is no attempt");
+        check(json!({"A": {"0-07": {}}}), "the key '0-07', which is no attempt");
         check(json!({"A": {"0": {}}}), "attempt \"0\" of the mock of 'A' needs \"Return\" or \"Throw\"");
         check(json!({"A": {"0": {"Return": 1, "Throw": {}}}}), "and nothing else");
         check(json!({"A": {"0": {"AfterSeconds": 1}}}), "needs \"Return\" or \"Throw\"");
