@@ -14,12 +14,14 @@ use crate::data::DataFlow;
 mod choice;
 mod edge;
 mod error_handling;
+mod item_reader;
 mod resource;
 mod state;
 
 pub use choice::{Choice, Comparison, Condition, Operand, Order, Rule, StringPattern, TypeTest};
 pub use edge::{Edge, Way};
 pub use error_handling::{Catcher, ErrorHandling, Jitter, Retrier};
+pub use item_reader::{Csv, CsvHeaders, ItemFormat, ItemReader};
 pub use resource::{Pattern, Resource, ServiceResource};
 pub use state::{
     Fail, Items, Map, Next, Parallel, Pass, Quantity, State, StateKind, StateType, Task, Text,

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+#[path = "cli/mock_config_files.rs"]
+mod mock_config_files;
 #[path = "cli/testing.rs"]
 mod testing;
 

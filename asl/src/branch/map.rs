@@ -16,7 +16,7 @@ use crate::data::template::Template;
 use crate::data::{DataFlow, Failure, Problem, Scope, shown};
 use crate::history::{EventKind, Iteration};
 use crate::limits::FORK_BYTES_MAX;
-use crate::program::{Items, Map, Next, Quantity, ToleratedFailure};
+use crate::program::{ItemReader, Items, Map, Next, Quantity, ToleratedFailure};
 
 impl Turn<'_> {
     /// One attempt: an iteration for each item, a window of them at a time.
@@ -84,7 +84,7 @@ impl Turn<'_> {
         let values = match (&map.items, flow) {
             (Items::Template(template), _) => computed_items(template, scope, random)?,
             (Items::Input, DataFlow::Jsonata(_)) => input_items(&effective)?,
-            (Items::Reader, _) => {
+            (Items::Reader(_), _) => {
                 self.run.setting.and_then(|setting| setting.items.clone()).unwrap_or_default()
             }
             (Items::Input | Items::Path(_), _) => {
@@ -93,8 +93,15 @@ impl Turn<'_> {
                 items
             }
         };
+        let most = match &map.items {
+            Items::Reader(reader) => max_items(reader, scope, random)?,
+            Items::Input | Items::Path(_) | Items::Template(_) => None,
+        };
         self.note_bounds(concurrency, &tolerated);
         let mut items = numbered(values);
+        if let Some(most) = most {
+            items.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        }
         // Each iteration records an event, so those beyond the limit of the history never begin.
         let length = u32::try_from(items.len()).unwrap_or(u32::MAX);
         items.truncate(usize::try_from(limits.history_events_max).unwrap_or(usize::MAX));
@@ -180,7 +187,7 @@ fn items<'a>(items: &Items, scope: Scope<'a>) -> Result<Cow<'a, Value>, Failure>
             (value, path.text())
         }
         Items::Path(path) => (scope.require(path.path())?, path.text()),
-        Items::Input | Items::Template(_) | Items::Reader => (Cow::Borrowed(scope.input), "$"),
+        Items::Input | Items::Template(_) | Items::Reader(_) => (Cow::Borrowed(scope.input), "$"),
     };
     if value.is_array() || value.is_object() {
         return Ok(value);
@@ -225,6 +232,17 @@ fn numbered(values: Value) -> Vec<MapItem> {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     }
+}
+
+/// How many items are read, where that is bounded.
+fn max_items(reader: &ItemReader, scope: Scope<'_>, random: &mut Random) -> Result<Option<u32>, Problem> {
+    if let Some(Quantity::Path(path)) = &reader.max_items
+        && scope.require(path.path())?.as_i64().is_some_and(i64::is_negative)
+    {
+        return Err(Failure::new("States.ItemReaderFailed", "field MaxItems must be positive").into());
+    }
+    let most = integer(reader.max_items.as_ref(), "MaxItemsPath", scope, random)?;
+    Ok(most.filter(|most| *most > 0))
 }
 
 fn integer(

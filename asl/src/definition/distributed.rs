@@ -7,6 +7,7 @@ use super::fields::Object;
 use super::machine::Surroundings;
 use super::{Checker, WorkflowType};
 use crate::data::expression::Uses;
+use crate::program::{Csv, CsvHeaders, ItemFormat, ItemReader};
 
 /// Longest `Label`, in characters.
 const LABEL_CHARACTERS_MAX: usize = 40;
@@ -16,6 +17,9 @@ const LABEL_FORBIDDEN: &str = "?*<>{}[]:;,\\|^~$#%&`\"";
 const ITEMS_MAX: u32 = 100_000_000;
 /// Largest `MaxInputBytesPerBatch`: a whole payload.
 const BATCH_BYTES_MAX: u32 = 262_144;
+/// The values of `CSVDelimiter`; the first unless given.
+const DELIMITERS: [(&str, u8); 5] =
+    [("COMMA", b','), ("PIPE", b'|'), ("SEMICOLON", b';'), ("SPACE", b' '), ("TAB", b'\t')];
 
 impl<'a> Checker<'a> {
     /// What makes a Map distributed as a whole.
@@ -28,21 +32,27 @@ impl<'a> Checker<'a> {
     }
 
     /// The fields that only a Distributed Map uses. AWS does not say what they do to an inline one.
-    pub(super) fn distributed_fields(&mut self, object: Object<'a, '_>) {
-        for (name, check) in [
-            ("ItemReader", Self::item_reader as fn(&mut Self, Object<'a, '_>)),
-            ("ItemBatcher", Self::item_batcher),
-            ("ResultWriter", Self::result_writer),
-        ] {
-            if let Some(fields) = self.object(object, name) {
-                let place = object.place.field(name);
-                check(self, Object { fields, place: &place, language: object.language });
-                self.report.unsupported(&place, name);
-            }
-        }
+    pub(super) fn distributed_fields(&mut self, object: Object<'a, '_>) -> Option<ItemReader> {
+        let reader = self.distributed_field(object, "ItemReader", Self::item_reader);
+        self.distributed_field(object, "ItemBatcher", Self::item_batcher);
+        self.distributed_field(object, "ResultWriter", Self::result_writer);
         if let Some(label) = self.string(object, "Label") {
             self.label(object, label);
         }
+        reader
+    }
+
+    fn distributed_field<T>(
+        &mut self,
+        object: Object<'a, '_>,
+        name: &str,
+        check: fn(&mut Self, Object<'a, '_>) -> T,
+    ) -> Option<T> {
+        let fields = self.object(object, name)?;
+        let place = object.place.field(name);
+        let checked = check(self, Object { fields, place: &place, language: object.language });
+        self.report.unsupported(&place, name);
+        Some(checked)
     }
 
     fn label(&mut self, object: Object<'a, '_>, label: &'a str) {
@@ -64,7 +74,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn item_reader(&mut self, reader: Object<'a, '_>) {
+    /// Of one with an error, anything: its definition is refused.
+    fn item_reader(&mut self, reader: Object<'a, '_>) -> ItemReader {
         self.required(reader, &["Resource"]);
         self.only_in(reader, &["Resource", "ReaderConfig"], &["Parameters"], &["Arguments"]);
         let resource = self.s3_resource(reader, &["getObject", "listObjectsV2"]);
@@ -73,13 +84,13 @@ impl<'a> Checker<'a> {
             if resource == Some("getObject") {
                 self.required(reader, &["ReaderConfig"]);
             }
-            return;
+            return ItemReader { format: ItemFormat::Json { pointer: None }, max_items: None };
         };
         let place = reader.place.field("ReaderConfig");
-        self.reader_config(Object { fields, place: &place, language: reader.language }, resource);
+        self.reader_config(Object { fields, place: &place, language: reader.language }, resource)
     }
 
-    fn reader_config(&mut self, config: Object<'a, '_>, resource: Option<&str>) {
+    fn reader_config(&mut self, config: Object<'a, '_>, resource: Option<&str>) -> ItemReader {
         const FIELDS: &[&str] = &[
             "InputType",
             "Transformation",
@@ -94,22 +105,33 @@ impl<'a> Checker<'a> {
         let input_type = self.one_of(config, "InputType", &["CSV", "JSON", "JSONL", "PARQUET", "MANIFEST"]);
         let transformation = self.one_of(config, "Transformation", &["NONE", "LOAD_AND_FLATTEN"]);
         self.one_of(config, "ManifestType", &["S3_INVENTORY", "ATHENA_DATA"]);
-        self.one_of(config, "CSVDelimiter", &["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"]);
-        self.string(config, "ItemsPointer");
-        self.quantity(config, ["MaxItems", "MaxItemsPath"], 0, ITEMS_MAX);
+        let delimiter = self.one_of(config, "CSVDelimiter", &DELIMITERS.map(|(name, _)| name));
+        let pointer = self.string(config, "ItemsPointer").map(str::to_owned);
+        let max_items = self.quantity(config, ["MaxItems", "MaxItemsPath"], 0, ITEMS_MAX);
         self.outside_of_context(config, &["MaxItemsPath"]);
         let reads_data = resource == Some("getObject") || transformation == Some("LOAD_AND_FLATTEN");
         if reads_data && !config.has("ManifestType") {
             self.required(config, &["InputType"]);
         }
-        self.csv(config, input_type);
+        let headers = self.csv_headers(config, input_type);
+        let format = match input_type {
+            _ if config.has("ManifestType") => ItemFormat::Manifest,
+            Some("MANIFEST") => ItemFormat::Manifest,
+            Some("PARQUET") => ItemFormat::Parquet,
+            Some("JSONL") => ItemFormat::JsonLines,
+            Some("CSV") => {
+                let known = DELIMITERS.iter().find(|(name, _)| Some(*name) == delimiter);
+                ItemFormat::Csv(Csv { headers, delimiter: known.map_or(b',', |(_, delimiter)| *delimiter) })
+            }
+            Some(_) | None => ItemFormat::Json { pointer },
+        };
+        ItemReader { format, max_items }
     }
 
-    fn csv(&mut self, config: Object<'a, '_>, input_type: Option<&str>) {
+    fn csv_headers(&mut self, config: Object<'a, '_>, input_type: Option<&str>) -> CsvHeaders {
         let location = self.one_of(config, "CSVHeaderLocation", &["FIRST_ROW", "GIVEN"]);
-        if let Some(headers) = self.list(config, "CSVHeaders")
-            && !headers.iter().all(Value::is_string)
-        {
+        let given = self.list(config, "CSVHeaders").map_or(&[][..], Vec::as_slice);
+        if !given.iter().all(Value::is_string) {
             self.report.error(&config.place.field("CSVHeaders"), "Expected value of type [STRING]");
         }
         if location == Some("GIVEN") {
@@ -123,6 +145,12 @@ impl<'a> Checker<'a> {
                 self.report.error(config.place, "Field 'CSVHeaderLocation' is not supported");
             }
             _ => {}
+        }
+        match location {
+            Some("GIVEN") => {
+                CsvHeaders::Given(given.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            }
+            Some(_) | None => CsvHeaders::FirstRow,
         }
     }
 

@@ -28,8 +28,7 @@ impl<'a> Checker<'a> {
         around: &Surroundings<'a, '_>,
     ) -> Option<Map> {
         self.exactly_one(object, &["ItemProcessor", "Iterator"]);
-        let items =
-            self.items(object).map(|items| if object.has("ItemReader") { Items::Reader } else { items });
+        let items = self.items(object);
         let item_selector = self.item_selector(object);
         let max_concurrency = self.quantity(object, ["MaxConcurrency", "MaxConcurrencyPath"], 0, COUNT_MAX);
         let tolerated_failure = self.tolerated_failure(object);
@@ -39,7 +38,10 @@ impl<'a> Checker<'a> {
         );
         let handling = self.error_handling(object, around);
         let next = self.next(object, around);
-        self.distributed_fields(object);
+        let items = match self.distributed_fields(object) {
+            Some(reader) => Some(Items::Reader(reader)),
+            None => items,
+        };
         self.processor(object, outline, around);
         Some(Map {
             items: items?,
@@ -47,7 +49,8 @@ impl<'a> Checker<'a> {
             processor: outline.processor.as_ref()?.id,
             max_concurrency,
             tolerated_failure,
-            writes_results: object.has("ResultWriter"),
+            // With nothing but a `WriterConfig` it is the result that is written.
+            writes_results: object.get("ResultWriter").is_some_and(|writer| writer.get("Resource").is_some()),
             handling,
             next: next?,
         })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use super::{Choice, ErrorHandling, MachineId, Resource, StateId, StateName};
+use super::{Choice, ErrorHandling, ItemReader, MachineId, Resource, StateId, StateName};
 use crate::data::DataFlow;
 use crate::data::expression::Expression;
 use crate::data::intrinsic::Intrinsic;
@@ -217,7 +217,7 @@ pub struct Map {
     pub max_concurrency: Option<Quantity<u32>>,
     /// `ToleratedFailureCount`, `ToleratedFailurePercentage` and their paths.
     pub tolerated_failure: ToleratedFailure,
-    /// Whether a `ResultWriter` puts the results somewhere: the Map's result then says where.
+    /// Whether a `ResultWriter` with a `Resource` puts the results somewhere: the Map's result then says where.
     pub writes_results: bool,
     /// `Retry` and `Catch`.
     pub handling: ErrorHandling,
@@ -235,7 +235,7 @@ pub enum Items {
     /// `Items`, in JSONata.
     Template(Template),
     /// `ItemReader`, which only a Distributed Map has.
-    Reader,
+    Reader(ItemReader),
 }
 
 /// How many iterations may fail before the `Map` does. Nothing given: none.

@@ -26,6 +26,18 @@ pub enum Tone {
     Quiet,
 }
 
+/// A text from a file, with its control characters escaped: printed as they are, they would steer the terminal.
+pub fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            control if control.is_control() => visible.extend(control.escape_default()),
+            other => visible.push(other),
+        }
+    }
+    visible
+}
+
 impl Output {
     /// Standard output of this process; with colours only on a terminal and without `NO_COLOR`.
     pub fn stdout() -> Self {

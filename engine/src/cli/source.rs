@@ -1,5 +1,6 @@
 //! Definitions and values as the command line names them.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -42,14 +43,11 @@ pub(super) fn value(option: &str, argument: &str) -> Result<(Value, String), Err
 /// A document of tests or mocks: YAML if its name says so, else JSON.
 pub(super) fn document(path: &Path) -> Result<Value, Error> {
     let wrong = |message: String| Error::Usage(format!("{}: {message}", path.display()));
-    let bound = |bytes: u64| {
-        let text = format!("it has {bytes} bytes; such a file may have {DOCUMENT_BYTES_MAX}");
-        if bytes > DOCUMENT_BYTES_MAX { Err(wrong(text)) } else { Ok(()) }
-    };
-    // What is no file has no length before it is read.
-    bound(std::fs::metadata(path).map_or(0, |metadata| metadata.len()))?;
-    let text = read(path)?;
-    bound(text.len() as u64)?;
+    let bytes = read_some(path, DOCUMENT_BYTES_MAX + 1)?;
+    if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
+        return Err(wrong(format!("it has more than {DOCUMENT_BYTES_MAX} bytes, the most that it may have")));
+    }
+    let text = utf8(path, bytes)?;
     if is_yaml(path) {
         return yaml::read(&text, YAML_NODES_MAX).map_err(wrong);
     }
@@ -62,16 +60,27 @@ fn is_yaml(path: &Path) -> bool {
 
 /// The text of a file; `-` is standard input.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
+    utf8(path, read_some(path, u64::MAX)?)
+}
+
+/// The first bytes of a file, which may have no end.
+fn read_some(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = if is_stdin(path) {
-        std::io::stdin().read_to_end(&mut bytes).map(|_| ())
+        std::io::stdin().take(most).read_to_end(&mut bytes)
     } else {
-        std::fs::read(path).map(|read| bytes = read)
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
     };
-    let failed =
-        |error: &dyn std::fmt::Display| Error::Usage(format!("failed to read {}: {error}", path.display()));
-    read.map_err(|error| failed(&error))?;
-    String::from_utf8(bytes).map_err(|error| failed(&error))
+    read.map_err(|error| failed(path, &error))?;
+    Ok(bytes)
+}
+
+fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(bytes).map_err(|error| failed(path, &error))
+}
+
+fn failed(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::Usage(format!("failed to read {}: {error}", path.display()))
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -1,11 +1,11 @@
-//! `warren test`, and MockConfigFiles of Step Functions Local in `warren run`.
+//! `warren test`.
 
 use serde_json::{Value, json};
 
 use super::{ACTIVITY, FAIL, FUNCTION, PASS, Place, check};
 
 /// A choice between a task that is tried again, and caught, and a Map of another task.
-fn order() -> String {
+pub(super) fn order() -> String {
     let task = json!({"Type": "Task", "Resource": FUNCTION});
     let mut pay = task.clone();
     pay["Next"] = "Ship".into();
@@ -122,7 +122,35 @@ fn the_steps_of_a_case_that_fails_can_be_told() {
 #[test]
 fn a_file_that_is_too_long_is_refused() {
     let long = format!("# {}\n{CASES}", "x".repeat(16_777_216));
-    check(&with(&long), &["test"], 1, &["order.test.yaml: it has", "such a file may have 16777216"]);
+    check(&with(&long), &["test"], 1, &["order.test.yaml: it has more than 16777216 bytes"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_an_end_is_refused() {
+    check(&Place::with(&[]), &["test", "/dev/zero"], 1, &["/dev/zero: it has more than 16777216 bytes"]);
+}
+
+#[test]
+fn what_stands_in_a_file_does_not_steer_the_terminal() {
+    let cases = r#"cases: [{ name: "a\e[31mred" }, { name: "b\e[0m", skip: "not\e[1m now" }]"#;
+    let place = Place::with(&[("a.asl.json", PASS), ("a.test.yaml", cases)]);
+    let ran = check(&place, &["test"], 0, &["a\\u{1b}[31mred", "not\\u{1b}[1m now"]);
+    assert!(!ran.stdout.contains('\u{1b}'), "{}", ran.stdout);
+}
+
+#[test]
+fn a_document_is_written_though_no_case_is_meant() {
+    let place = with(CASES);
+    let ran = place.run(&["test", "--filter", "nothing like it", "--json", "--junit", "junit.xml"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("no case has 'nothing like it' in its name"), "{}", ran.stderr);
+    assert_eq!((&ran.json()["result"], &ran.json()["passed"]), (&json!("FAIL"), &json!(0)));
+    assert!(
+        place
+            .read("junit.xml")
+            .contains("tests=\"0\" failures=\"0\" errors=\"0\" skipped=\"0\" time=\"0.000\"")
+    );
 }
 
 #[test]
@@ -157,6 +185,48 @@ fn mocks_that_are_missing_or_of_no_use_fail_the_case() {
 fn an_item_can_have_an_answer_of_its_own() {
     let text = "    mocks:\n      Send: [{ When: lamp, \"0\": { Return: 1 } }, { \"0\": { Return: 2 } }]\n    expect: { output: [1, 2] }\n";
     check(&with(&case(text)), &["test"], 0, &["1 passed"]);
+}
+
+#[test]
+fn attempts_go_on_where_branches_and_iterations_are_run_again() {
+    let inner = json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": FUNCTION, "End": true}}});
+    let retry = json!([{"ErrorEquals": ["Busy"]}]);
+    let parallel = json!({"StartAt": "P", "States": {
+        "P": {"Type": "Parallel", "Branches": [inner], "Retry": retry, "End": true},
+    }});
+    let map = json!({"StartAt": "M", "States": {
+        "M": {"Type": "Map", "ItemProcessor": inner, "Retry": retry, "End": true},
+    }});
+    let visits = json!({"StartAt": "M", "States": {
+        "M": {"Type": "Map", "ItemProcessor": inner, "Next": "Again"},
+        "Again": {
+            "Type": "Choice", "Default": "Done", "Choices": [{"Variable": "$[0]", "StringEquals": "busy", "Next": "M"}],
+        },
+        "Done": {"Type": "Succeed"},
+    }});
+    let thrown = json!({"T": {"0": {"Throw": {"Error": "Busy"}}, "1": {"Return": "ok"}}});
+    let returned = json!({"T": {"0": {"Return": "busy"}, "1": {"Return": "ok"}}});
+    for (definition, mocks, output) in [
+        (parallel, &thrown, json!(["ok"])),
+        (map, &thrown, json!(["ok", "ok"])),
+        (visits, &returned, json!(["ok", "ok"])),
+    ] {
+        let cases = json!({"cases": [{"name": "x", "input": ["busy", 2], "mocks": mocks, "expect": {"output": output}}]});
+        let files = [
+            ("a.asl.json", definition.to_string()),
+            ("a.test.json", cases.to_string()),
+            ("mocks.json", mocks.to_string()),
+        ];
+        let place = Place::with(&files.each_ref().map(|(name, text)| (*name, &**text)));
+        check(&place, &["test"], 0, &["1 passed"]);
+        let ran = check(
+            &place,
+            &["run", "a.asl.json", "--mock", "mocks.json", "--input", r#"["busy", 2]"#],
+            0,
+            &[],
+        );
+        assert_eq!(ran.last_line(), output.to_string());
+    }
 }
 
 #[test]
@@ -332,96 +402,6 @@ fn a_bomb_of_aliases_is_refused() {
         bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
     }
     check(&Place::with(&[("a.test.yaml", &bomb)]), &["test"], 1, &["1 file that cannot be played"]);
-}
-
-/// A MockConfigFile of two machines.
-fn config() -> Value {
-    json!({
-        "StateMachines": {
-            "order": {"TestCases": {
-                "HappyPath": {"Pay": "Paid", "Send": "Sent"},
-                "BusyPath": {"Pay": "PaidAtLast", "Send": "Sent", "Removed": "Sent"},
-                "Forgotten": {"Send": "Sent"},
-            }},
-            "other": {"TestCases": {"Only": {"T": "Sent"}}},
-        },
-        "MockedResponses": {
-            "Paid": {"0": {"Return": {"receipt": 1}}},
-            "PaidAtLast": {
-                "0-1": {"Throw": {"Error": "Busy", "Cause": "come back later"}}, "2": {"Return": {"receipt": 2}},
-            },
-            "Sent": {"0": {"Return": "sent"}},
-        },
-    })
-}
-
-fn local(files: &[(&str, &str)]) -> Place {
-    let (order, config) = (order(), config().to_string());
-    Place::with(&[&[("order.asl.json", &*order), ("MockConfigFile.json", &config)], files].concat())
-}
-
-#[test]
-fn a_mock_config_file_is_run_as_it_is() {
-    let place = local(&[("other.json", &super::task(ACTIVITY))]);
-    let input = r#"{"cents": 1, "items": [1, 2]}"#;
-    let run = ["run", "order.asl.json", "--mock", "MockConfigFile.json", "--input", input];
-    let ran = check(&place, &[&run[..], &["--case", "BusyPath"]].concat(), 0, &["Busy: come back later"]);
-    assert_eq!(ran.last_line(), r#"["sent","sent"]"#);
-    check(&place, &run, 2, &["choose one with --case: 'HappyPath', 'BusyPath', 'Forgotten'"]);
-    let says = ["no test case 'HapyPath' (did you mean 'HappyPath'?)"];
-    check(&place, &[&run[..], &["--case", "HapyPath"]].concat(), 2, &says);
-    check(
-        &place,
-        &[&run[..], &["--case", "Forgotten"]].concat(),
-        1,
-        &["nothing answers the task of the state 'Pay'"],
-    );
-    let renamed =
-        ["run", "other.json", "--mock", "MockConfigFile.json", "--case", "HappyPath", "--machine", "order"];
-    check(&place, &renamed, 1, &["nothing answers the task of the state 'T'"]);
-    let own = Place::with(&[("a.json", PASS), ("mocks.json", "{}")]);
-    let ran = ["run", "a.json", "--mock", "mocks.json", "--case", "x"];
-    check(&own, &ran, 2, &["it has no test cases"]);
-}
-
-#[test]
-fn each_case_of_a_mock_config_file_is_tested() {
-    let other = super::task(ACTIVITY);
-    let place = local(&[("other.json", &other)]);
-    let input = r#"{"cents": 1, "items": [1, 2]}"#;
-    let says = [
-        "MockConfigFile.json (order.asl.json)\n  ok    HappyPath",
-        "ok    BusyPath  31536180.000 s",
-        "FAIL  Forgotten",
-        "nothing answers the task of the state 'Pay'",
-        "MockConfigFile.json (other.json)\n  ok    Only",
-        "3 passed, 1 failed",
-    ];
-    check(&place, &["test", "MockConfigFile.json", "--input", input], 1, &says);
-    let one = ["test", "MockConfigFile.json", "--machine", "other"];
-    check(&place, &one, 0, &["1 passed"]);
-    let named = ["test", "MockConfigFile.json", "--definition", "other.json"];
-    check(&place, &named, 0, &["1 passed"]);
-    let alone = local(&[]);
-    check(&alone, &one, 1, &["there is no definition other.asl.json or other.json beside it"]);
-}
-
-#[test]
-fn expectations_can_be_added_to_a_mock_config_file() {
-    let cases = r#"
-mock_config: MockConfigFile.json
-defaults: { input: { cents: 1, items: [1] } }
-cases:
-  - { name: happy, mock_case: HappyPath, expect: { output: [sent] } }
-  - name: busy, and nothing is sent
-    mock_case: BusyPath
-    mocks: { Send: { "0": { Throw: { Error: Lost } } } }
-    expect: { error: Lost, calls_contain: { Pay: [{}, {}, {}] } }
-"#;
-    let place = local(&[("order.test.yaml", cases)]);
-    check(&place, &["test"], 0, &["2 passed"]);
-    let place = local(&[("order.test.yaml", &cases.replace("HappyPath", "HapyPath"))]);
-    check(&place, &["test"], 1, &["no test case 'HapyPath' (did you mean 'HappyPath'?)"]);
 }
 
 #[test]

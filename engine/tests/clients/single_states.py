@@ -96,6 +96,60 @@ class TestedAlone(ServerTest):
         with self.refused("ValidationException", "less than or equal to the number of Map iterations"):
             with_failed(5)
 
+    def read_items(self, config, data, given=None):
+        reader = {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config}
+        reader["Parameters"] = {"Bucket": "b", "Key": "k"}
+        state = {name: value for name, value in MAP.items() if name not in ("QueryLanguage", "Items")}
+        state.update(ItemReader=reader, ItemSelector={"item.$": "$$.Map.Item.Value"})
+        whole = {"StartAt": "Outer", "States": {"Outer": {"Type": "Parallel", "End": True, "Branches": [
+            {"StartAt": "Each", "States": {"Each": state, "TooMany": {"Type": "Succeed"}}},
+        ]}}}
+        seen = self.try_state(
+            whole, given, stateName="Each", mock={"result": "[]"}, inspectionLevel="DEBUG",
+            stateConfiguration={"mapItemReaderData": data},
+        )
+        self.assertEqual(seen["status"], "SUCCEEDED", seen)
+        return [input["item"] for input in json.loads(seen["inspectionData"]["afterItemSelector"])]
+
+    def test_items_are_read_as_they_are_written_at_their_source(self):
+        csv = {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}
+        given = {"InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["a", "b"], "CSVDelimiter": "PIPE"}
+        for config, data, items in (
+            ({"InputType": "JSON"}, "[1, 2]", [1, 2]),
+            ({"InputType": "JSON", "ItemsPointer": "/x/y"}, '{"x": {"y": [3]}}', [3]),
+            ({"InputType": "JSON", "MaxItems": 1}, "[1, 2]", [1]),
+            ({"InputType": "JSON", "MaxItemsPath": "$.most"}, "[1, 2, 3]", [1, 2]),
+            ({"InputType": "JSONL"}, '{"a": 1}\n[2]\n', [{"a": 1}, [2]]),
+            (csv, 'id,name\n1,"a, b"\n2\n', [{"id": "1", "name": "a, b"}, {"id": "2", "name": ""}]),
+            (dict(csv, MaxItems=1), "id\n1\n2\n", [{"id": "1"}]),
+            (given, "1|2\n", [{"a": "1", "b": "2"}]),
+        ):
+            with self.subTest(config):
+                self.assertEqual(self.read_items(config, data, {"most": 2}), items)
+        for config, data, text in (
+            ({"InputType": "JSON"}, "3", "Attempting to map over non-iterable node."),
+            ({"InputType": "JSONL"}, "1\nx", "line 2"),
+            (csv, "a,a\n", "CSV headers cannot contain duplicates."),
+            ({"InputType": "PARQUET"}, "x", "PARQUET"),
+            ({"InputType": "MANIFEST"}, "x", "manifest"),
+        ):
+            with self.subTest(config), self.refused("ValidationException", text):
+                self.read_items(config, data)
+
+    def test_a_result_is_written_somewhere_only_where_it_is_told(self):
+        format = {"WriterConfig": {"Transformation": "FLATTEN", "OutputType": "JSON"}}
+        place = {"Resource": "arn:aws:states:::s3:putObject", "Arguments": {"Bucket": "b", "Prefix": "p"}}
+        for writer, result, wrong, text in (
+            (format, "[1]", "{}", "Mocked result must be an array."),
+            (dict(place, **format), "{}", "[1]", "Mocked result must be a JSON object."),
+        ):
+            with self.subTest(text):
+                state = dict(MAP, ResultWriter=writer)
+                played = self.try_state(state, {"all": [1]}, mock={"result": result})
+                self.assertEqual((played["status"], played["output"]), ("SUCCEEDED", result))
+                with self.refused("ValidationException", text):
+                    self.try_state(state, {"all": [1]}, mock={"result": wrong})
+
     def test_a_context_object_is_taken_as_it_is_given(self):
         state = dict(TASK, Parameters={"seen.$": "$$"})
         mock = {"result": "{}"}

@@ -6,7 +6,7 @@ use asl::data::steps::Step;
 use asl::data::timestamp::Timestamp;
 use asl::data::{Failure, json};
 use asl::definition::STATE_ALONE;
-use asl::program::{Items, Resource, State, StateKind};
+use asl::program::{ItemReader, Items, Resource, State, StateKind};
 use serde_json::{Map, Value, json};
 
 use super::super::errors::ApiError;
@@ -53,10 +53,11 @@ impl Conditions {
             }
         }
         let context = parameters.text("context").map(|text| context(text, state)).transpose()?;
-        let items = match (given("mapItemReaderData").and_then(Value::as_str), &state.kind) {
-            (Some(text), StateKind::Map(map)) if map.items == Items::Reader => Some(items::read(text)),
-            (Some(_) | None, _) => None,
-        };
+        let items = given("mapItemReaderData").and_then(Value::as_str).zip(reader(state));
+        let items = items
+            .map(|(text, reader)| items::read(reader, text))
+            .transpose()
+            .map_err(|why| ApiError::validation(format!("Invalid MapItemReaderData provided: {why}")))?;
         Ok(Conditions {
             context,
             retries_used: count("retrierRetryCount").unwrap_or(0),
@@ -131,6 +132,14 @@ impl Conditions {
             }
             answer => answer,
         })
+    }
+}
+
+fn reader(state: &State) -> Option<&ItemReader> {
+    let StateKind::Map(map) = &state.kind else { return None };
+    match &map.items {
+        Items::Reader(reader) => Some(reader),
+        Items::Input | Items::Path(_) | Items::Template(_) => None,
     }
 }
 

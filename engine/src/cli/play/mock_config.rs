@@ -61,12 +61,17 @@ impl MockConfig {
         Ok(self.cases_of(machine)?.iter().map(|(name, _)| name.as_str()))
     }
 
-    /// The answers of a test case of a machine. Without one, tells which there are.
+    /// The answers of a test case of a machine. Without one, of its only one, or tells which there are.
     pub(in crate::cli) fn choose(&self, machine: &str, case: Option<&str>) -> Result<Mocks, String> {
         let cases = self.cases_of(machine)?;
         let names = || listed(cases.iter().map(|(name, _)| name.as_str()));
-        let Some(case) = case else {
-            return Err(format!("it has several test cases; choose one with --case: {}", names()));
+        let case = match (case, cases.as_slice()) {
+            (Some(case), _) => case,
+            (None, [(only, _)]) => only.as_str(),
+            (None, []) => return Err(format!("the machine '{machine}' has no test cases")),
+            (None, _) => {
+                return Err(format!("it has several test cases; choose one with --case: {}", names()));
+            }
         };
         let Some((_, states)) = cases.iter().find(|(name, _)| name == case) else {
             let meant = meant(case, cases.iter().map(|(name, _)| name.as_str()));
@@ -140,7 +145,11 @@ mod tests {
 
     fn config() -> Value {
         json!({
-            "StateMachines": {"order": {"TestCases": {"Happy": {"A": "Fine"}, "Sad": {"A": "Busy", "B": "Fine"}}}},
+            "StateMachines": {
+                "order": {"TestCases": {"Happy": {"A": "Fine"}, "Sad": {"A": "Busy", "B": "Fine"}}},
+                "single": {"TestCases": {"Only": {"A": "Fine"}}},
+                "none": {"TestCases": {}},
+            },
             "MockedResponses": {
                 "Fine": {"0": {"Return": {"StatusCode": 200}}},
                 "Busy": {"0": {"Throw": {"Error": "E", "Cause": "c"}}, "1-2": {"Return": 1}},
@@ -151,12 +160,13 @@ mod tests {
     #[test]
     fn a_case_is_the_answers_of_its_states() {
         let read = MockConfig::of(&config()).unwrap();
-        assert_eq!(read.machines().collect::<Vec<_>>(), ["order"]);
+        assert_eq!(read.machines().collect::<Vec<_>>(), ["order", "single", "none"]);
         assert_eq!(read.cases("order").unwrap().collect::<Vec<_>>(), ["Happy", "Sad"]);
         let expected = json!({
             "A": config()["MockedResponses"]["Busy"], "B": config()["MockedResponses"]["Fine"],
         });
         assert_eq!(read.choose("order", Some("Sad")).unwrap(), Mocks::of(&expected).unwrap());
+        assert_eq!(read.choose("single", None), read.choose("single", Some("Only")));
     }
 
     #[test]
@@ -164,13 +174,14 @@ mod tests {
         let read = MockConfig::of(&config()).unwrap();
         let cases = [
             (read.choose("order", None), "choose one with --case: 'Happy', 'Sad'"),
+            (read.choose("none", None), "the machine 'none' has no test cases"),
             (
                 read.choose("order", Some("happy")),
                 "no test case 'happy' (did you mean 'Happy'?); it has 'Happy', 'Sad'",
             ),
             (
                 read.choose("ordre", Some("Happy")),
-                "no state machine 'ordre' (did you mean 'order'?); it has 'order'",
+                "no state machine 'ordre' (did you mean 'order'?); it has 'order', 'single', 'none'",
             ),
         ];
         for (chosen, says) in cases {

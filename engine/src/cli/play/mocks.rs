@@ -6,9 +6,9 @@
 //! {"Check": {"0": {"Throw": {"Error": "Busy", "Cause": "…"}}, "1-3": {"Return": {"ok": true}}}}
 //! ```
 //!
-//! Attempts count from 0, for each branch on its own: a retry is the next attempt, and so is another visit
-//! to the state. Each iteration of a Map begins at 0. What the task is called with can decide as well: of a
-//! list, the first counts whose `When` is part of the task's parameters.
+//! Attempts count from 0, for each branch of a Parallel and each iteration of a Map on its own: a retry is the next
+//! attempt, of the task as well as of the Parallel or Map around it, and so is another visit. What the task is called
+//! with can decide as well: of a list, the first counts whose `When` is part of the task's parameters.
 //!
 //! ```json
 //! {"Check": [{"When": {"item": "lamp"}, "0": {"Throw": {"Error": "SoldOut"}}}, {"0-9": {"Return": {}}}]}
@@ -16,7 +16,7 @@
 //!
 //! `AfterSeconds` beside `Return` or `Throw` is how long the task takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -148,16 +148,20 @@ impl Mocks {
 
     /// The answers that none of these calls got, each in words.
     pub(in crate::cli) fn unused(&self, calls: &[Call]) -> Vec<String> {
+        let meant = |call: &Call| {
+            let (state, mocks) = self.states.get_key_value(&*call.state)?;
+            let place = mocks.0.iter().position(|mock| mock.is_meant(&call.parameters))?;
+            Some((state.as_str(), place, call.attempt))
+        };
+        let used: BTreeSet<(&str, usize, u32)> = calls.iter().filter_map(meant).collect();
         let mut unused = Vec::new();
         for (state, mocks) in &self.states {
+            let state = state.as_str();
             for (place, mock) in mocks.0.iter().enumerate() {
-                let meant = |call: &&Call| {
-                    let first = mocks.0.iter().position(|mock| mock.is_meant(&call.parameters));
-                    *call.state == **state && first == Some(place)
-                };
                 let when = mock.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default();
                 for (attempts, _) in &mock.answers {
-                    if !calls.iter().filter(meant).any(|call| attempts.contains(&call.attempt)) {
+                    let answered = (state, place, *attempts.start())..=(state, place, *attempts.end());
+                    if used.range(answered).next().is_none() {
                         unused.push(format!("the mock of '{state}' for {}{when}", shown(attempts)));
                     }
                 }
@@ -204,8 +208,13 @@ impl Mock {
 
 fn attempts(key: &str) -> Option<RangeInclusive<u32>> {
     let (first, last) = key.split_once('-').unwrap_or((key, key));
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    let (first, last) = (attempt(first)?, attempt(last)?);
     (first <= last).then_some(first..=last)
+}
+
+/// A number as it is written in one way only: two keys that differ are two attempts.
+fn attempt(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|attempt: &u32| attempt.to_string() == text)
 }
 
 fn shown(attempts: &RangeInclusive<u32>) -> String {
@@ -323,6 +332,8 @@ mod tests {
         check(json!({"A": [1]}), "the mock of 'A' must be an object");
         check(json!({"A": {"x": {}}}), "the key 'x', which is no attempt");
         check(json!({"A": {"2-1": {}}}), "the key '2-1', which is no attempt");
+        check(json!({"A": {"+0": {}}}), "the key '+0', which is no attempt");
+        check(json!({"A": {"0-07": {}}}), "the key '0-07', which is no attempt");
         check(json!({"A": {"0": {}}}), "attempt \"0\" of the mock of 'A' needs \"Return\" or \"Throw\"");
         check(json!({"A": {"0": {"Return": 1, "Throw": {}}}}), "and nothing else");
         check(json!({"A": {"0": {"AfterSeconds": 1}}}), "needs \"Return\" or \"Throw\"");

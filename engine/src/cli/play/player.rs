@@ -1,6 +1,7 @@
 //! Plays all that is outside of an execution: who answers its tasks, and time.
 
 use std::collections::BTreeMap;
+use std::iter::successors;
 use std::time::Instant;
 
 use asl::branch::{Answer, BranchPath, Event, Outcome, Source};
@@ -20,7 +21,7 @@ use crate::cli::Error;
 pub(in crate::cli) struct Call {
     /// The state.
     pub(in crate::cli) state: StateName,
-    /// Which call of it in its branch, from 0.
+    /// Which call of it in its branch or iteration, from 0.
     pub(in crate::cli) attempt: u32,
     /// What with.
     pub(in crate::cli) parameters: Value,
@@ -43,8 +44,8 @@ pub(in crate::cli) struct Player<'a> {
     /// Absent where nothing real is to be called.
     functions: Option<Functions>,
     narration: Option<Narration<'a>>,
-    /// How often each branch has scheduled each of its tasks.
-    attempts: BTreeMap<(BranchPath, StateName), u32>,
+    /// How often each task was scheduled, by the iterations and branches that it is in.
+    attempts: BTreeMap<(Vec<u32>, StateName), u32>,
     calls: Vec<Call>,
     /// Answers of mocks that take their time, by when they come.
     due: BTreeMap<(Timestamp, usize), (ScheduledTask, Answer)>,
@@ -135,7 +136,7 @@ impl<'a> Player<'a> {
     /// Has a task answered: by its mock, or else by its function.
     fn begin(&mut self, task: ScheduledTask) -> Result<(), Error> {
         let state = StateName::from(task.state.as_str());
-        let attempts = self.attempts.entry((task.path.clone(), state.clone())).or_default();
+        let attempts = self.attempts.entry((indexes(&task.path), state.clone())).or_default();
         let attempt = *attempts;
         *attempts += 1;
         let parameters = task.request.parameters.clone();
@@ -212,5 +213,25 @@ impl<'a> Player<'a> {
         if let Some(narration) = &mut self.narration {
             narration.tell(self.rehearsal.rows());
         }
+    }
+}
+
+/// Which branch or iteration a task is in, from the inside out. Without the transitions that forked: what is forked
+/// again, by a retry or another visit, goes on where it was. The states that forked follow from the task's name.
+fn indexes(path: &BranchPath) -> Vec<u32> {
+    let places = successors(path.place(), |place| place.parent.place());
+    places.map(|place| place.index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_that_is_forked_again_is_the_same() {
+        let root = BranchPath::root();
+        assert!(indexes(&root).is_empty());
+        assert_eq!(indexes(&root.child(3, 1).child(2, 0)), indexes(&root.child(7, 1).child(4, 0)));
+        assert_ne!(indexes(&root.child(3, 1).child(2, 0)), indexes(&root.child(3, 0).child(2, 1)));
     }
 }

@@ -70,7 +70,8 @@ impl Counts {
             failures: count(|result| matches!(result, CaseResult::Failed(_))),
             errors,
             skipped: count(|result| matches!(result, CaseResult::Skipped(_))),
-            seconds: cases.iter().map(|told| told.took.as_secs_f64()).sum(),
+            // The sum of no numbers is -0.
+            seconds: cases.iter().map(|told| told.took.as_secs_f64()).fold(0.0, |sum, seconds| sum + seconds),
         }
     }
 

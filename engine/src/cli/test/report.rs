@@ -8,7 +8,7 @@ use super::coverage::{Coverages, Missing};
 use super::expected::Problem;
 use super::played::Played;
 use super::suite::{Case, Suite};
-use crate::cli::output::{Output, Tone};
+use crate::cli::output::{Output, Tone, visible};
 
 /// Most problems that are shown of a case.
 const PROBLEMS_SHOWN_MAX: usize = 20;
@@ -97,7 +97,7 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn is_well(&self) -> bool {
-        self.totals.failed + self.totals.broken == 0
+        self.totals.failed + self.totals.broken == 0 && !self.is_empty()
     }
 
     /// Each suite with its cases.
@@ -216,12 +216,12 @@ fn title(suite: &Suite) -> String {
 fn show(told: &Told, played: Option<&Played>, out: &mut Output) {
     let time = played.map(|played| format!("{:.3} s", played.observed.milliseconds as f64 / 1000.0));
     let time = out.paint(Tone::Quiet, time.unwrap_or_default());
-    let name = &told.name;
+    let name = visible(&told.name);
     match &told.result {
         CaseResult::Passed => out.line(format_args!("  {}  {name}  {time}", out.paint(Tone::Good, "ok  "))),
         CaseResult::Skipped(reason) => {
             let skipped = out.paint(Tone::Warning, "skip");
-            out.line(format_args!("  {skipped}  {name}  {}", out.paint(Tone::Quiet, reason)));
+            out.line(format_args!("  {skipped}  {name}  {}", out.paint(Tone::Quiet, visible(reason))));
         }
         CaseResult::Failed(_) => {
             out.line(format_args!("  {}  {name}  {time}", out.paint(Tone::Bad, "FAIL")));

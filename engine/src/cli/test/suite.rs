@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::expected::Expected;
 use super::read::{Given, InputFrom, MocksFrom, Written, WrittenCase, read};
+use crate::cli::output::visible;
 use crate::cli::play::machine_name;
 use crate::cli::play::mock_config::MockConfig;
 use crate::cli::play::mocks::Mocks;
@@ -102,8 +103,10 @@ fn of_config(file: &Path, config: &MockConfig, choices: &Choices) -> Vec<Suite> 
         None => config.machines().map(str::to_owned).collect(),
     };
     let suite = |machine: String| {
-        let definition =
-            choices.definition.clone().map_or_else(|| beside(file, &machine, "with --definition"), Ok);
+        // A definition of a machine that is not there need not be looked for.
+        let definition = config.cases(&machine).and_then(|_| {
+            choices.definition.clone().map_or_else(|| beside(file, &machine, "with --definition"), Ok)
+        });
         let loaded = match &definition {
             Ok(definition) => config_cases(definition, machine, config, choices),
             Err(problem) => Err(vec![problem.clone()]),
@@ -173,7 +176,7 @@ fn file_cases(file: &Path, definition: &Path, written: Written) -> Result<Loaded
         let name = written.name.clone();
         match maker.case(written) {
             Ok(case) => cases.push(case),
-            Err(problem) => problems.push(format!("{name}: {problem}")),
+            Err(problem) => problems.push(format!("{}: {problem}", visible(&name))),
         }
     }
     let loaded = Loaded { program, workflow: written.workflow, machine, cases };
