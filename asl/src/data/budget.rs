@@ -14,8 +14,10 @@ use crate::data::Failure;
 
 /// Steps of one attempt: about two seconds.
 const STEPS_MAX: u64 = 4_000_000;
-/// Steps more for each item that a Map makes an input of.
-const STEPS_PER_ITEM: u64 = 200;
+/// Steps more for a Map that makes an input of each item: many small ones may each read the whole of its input.
+const STEPS_OF_MAP: u64 = 6_000_000;
+/// Steps more for each of those items.
+const STEPS_PER_ITEM: u64 = 400;
 /// Values that are copied in one step.
 const VALUES_PER_STEP: u64 = 8;
 /// Bytes of texts that are copied in one step.
@@ -33,8 +35,8 @@ impl Budget {
 
     /// Adds what the inputs of so many items may cost.
     pub fn add_items(&self, items: usize) {
-        let more = STEPS_PER_ITEM.saturating_mul(u64::try_from(items).unwrap_or(u64::MAX));
-        self.0.set(self.0.get().saturating_add(more));
+        let each = STEPS_PER_ITEM.saturating_mul(u64::try_from(items).unwrap_or(u64::MAX));
+        self.0.set(self.0.get().saturating_add(STEPS_OF_MAP).saturating_add(each));
     }
 
     /// What is left.

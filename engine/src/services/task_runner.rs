@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,28 +29,33 @@ const BATCH_MAX: usize = 64;
 /// Pause before what is away is asked again.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Calls that run, by task id, so that what nobody waits for can be ended.
+/// Calls that run, by task id, so that what nobody waits for can be ended. Copies of a request are calls of one id.
 #[derive(Default)]
 struct Running {
-    calls: Mutex<BTreeMap<String, CancellationToken>>,
+    calls: Mutex<BTreeMap<(String, u64), CancellationToken>>,
+    begun: AtomicU64,
 }
 
 impl Running {
-    fn begin(&self, id: &str, stop: &CancellationToken) -> CancellationToken {
+    /// Answers what ends the call from outside, and the name under which it is told that it has ended.
+    fn begin(&self, id: &str, stop: &CancellationToken) -> (CancellationToken, (String, u64)) {
         let token = stop.child_token();
-        self.lock().insert(id.to_owned(), token.clone());
-        token
+        let call = (id.to_owned(), self.begun.fetch_add(1, Ordering::Relaxed));
+        self.lock().insert(call.clone(), token.clone());
+        (token, call)
     }
 
-    fn end(&self, id: &str) {
-        self.lock().remove(id);
+    fn end(&self, call: &(String, u64)) {
+        self.lock().remove(call);
     }
 
     fn cancel(&self, cancelled: &Cancelled) {
         let calls = self.lock();
-        let from = cancelled.prefix.clone();
+        let from = (cancelled.prefix.clone(), 0);
         let below = cancelled.prefix.ends_with(['/', '.']);
-        for (id, token) in calls.range(from..).take_while(|(id, _)| id.starts_with(&cancelled.prefix)) {
+        for ((id, _), token) in
+            calls.range(from..).take_while(|((id, _), _)| id.starts_with(&cancelled.prefix))
+        {
             // Task 3 is not task 31.
             if below || *id == cancelled.prefix {
                 token.cancel();
@@ -58,7 +63,7 @@ impl Running {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, CancellationToken>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, u64), CancellationToken>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,14 +169,14 @@ impl Call {
             Ok(message) => {
                 self.count_taken(&message, &delivery);
                 let id = message.id();
-                let cancelled = self.running.begin(&id, &cut_off);
+                let (cancelled, call) = self.running.begin(&id, &cut_off);
                 let outcome = tokio::select! {
                     biased;
                     () = cancelled.cancelled() => Outcome::Cancelled,
                     report = self.call(&message, &delivery) => Outcome::Ended(report),
                     () = held_too_long(&message) => Outcome::HeldTooLong,
                 };
-                self.running.end(&id);
+                self.running.end(&call);
                 match outcome {
                     Outcome::Ended(report) => {
                         self.report(&message, &delivery, report).await;

@@ -1,6 +1,6 @@
 //! Transitions that need an answer: a task, or children. Their delivery is held until it is in.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -252,8 +252,9 @@ impl Turn {
         let size = fork.children.len();
         let mut waiting: VecDeque<(u32, Branch)> = (0..).zip(fork.children).collect();
         let window = usize::try_from(fork.window.min(WINDOW)).unwrap_or(1).min(size);
-        let mut out = self.room(window, 0);
-        if let Sent::InDoubt = self.send_children(&mut waiting, out, &id).await? {
+        let mut out = BTreeSet::new();
+        let room = next_out(&waiting, self.room(window, 0), &mut out);
+        if let Sent::InDoubt = self.send_children(&mut waiting, room, &id).await? {
             return Ok(Held::Lost);
         }
         let (mut outputs, mut came) = (BTreeMap::new(), Vec::new());
@@ -266,7 +267,15 @@ impl Turn {
             }
             for delivery in came.drain(..) {
                 match self.gather(&mut outputs, size, &delivery) {
-                    ControlFlow::Continue(ended) => out = out.saturating_sub(ended),
+                    // One that is not out was sent by a copy of this fork that is gone: it need not be sent again,
+                    // and makes no room.
+                    ControlFlow::Continue(ended) => {
+                        for index in ended {
+                            if !out.remove(&index) {
+                                waiting.retain(|(waits, _)| *waits != index);
+                            }
+                        }
+                    }
                     ControlFlow::Break(held) => {
                         if !held.is_join() {
                             self.fork_is_over(&expected, seq);
@@ -275,8 +284,7 @@ impl Turn {
                     }
                 }
             }
-            let room = self.room(window, out);
-            out += room.min(waiting.len());
+            let room = next_out(&waiting, self.room(window, out.len()), &mut out);
             if let Sent::InDoubt = self.send_children(&mut waiting, room, &id).await? {
                 self.fork_is_over(&expected, seq);
                 return Ok(Held::Lost);
@@ -290,13 +298,13 @@ impl Turn {
         window.saturating_sub(out)
     }
 
-    /// Takes what a message says of children that have ended: how many they are, or how the fork ends.
+    /// Takes what a message says of children that have ended: which they are, or how the fork ends.
     fn gather(
         &self,
         outputs: &mut BTreeMap<u32, serde_json::Value>,
         size: usize,
         delivery: &Delivery,
-    ) -> ControlFlow<Held, usize> {
+    ) -> ControlFlow<Held, Vec<u32>> {
         let ends = match decode::<ExpressResult>(&delivery.body) {
             Ok(ExpressResult::Branch(path, end)) => vec![(path, end)],
             Ok(ExpressResult::Branches(ends)) => ends,
@@ -310,7 +318,7 @@ impl Turn {
             }
             Ok(ExpressResult::Succeeded(_) | ExpressResult::TimedOut) | Err(_) => Vec::new(),
         };
-        let mut ended = 0;
+        let mut ended = Vec::with_capacity(ends.len());
         for (path, end) in ends {
             let Some(place) = path.place() else { continue };
             match end.result {
@@ -320,7 +328,9 @@ impl Turn {
                 }
                 // A copy of a child may end twice; the map keeps one.
                 BranchResult::Succeeded(output) => {
-                    ended += usize::from(outputs.insert(place.index, output).is_none());
+                    if outputs.insert(place.index, output).is_none() {
+                        ended.push(place.index);
+                    }
                 }
             }
             if outputs.len() == size {
@@ -376,4 +386,12 @@ impl Turn {
 fn failed(failure: BranchFailure, last: asl::branch::EventRef) -> Box<Event> {
     let failure = failure.resolve(|_| None);
     Box::new(Event::BranchFailed { failure, last, aborted: Vec::new(), events: 0 })
+}
+
+/// Counts the next children as out, as many as there is room for. Answers how many they are.
+fn next_out(waiting: &VecDeque<(u32, Branch)>, room: usize, out: &mut BTreeSet<u32>) -> usize {
+    let next = waiting.iter().take(room).map(|(index, _)| *index);
+    let before = out.len();
+    out.extend(next);
+    out.len() - before
 }
